@@ -1,0 +1,16 @@
+//! `outloud` hears a reward model think.
+//!
+//! ```text
+//! disk ─> checkpoint ─> model ─> engine ─events─> app ─> screens ─> tui
+//!         spec+tensors  ids->h   one thread       update(state, msg) -> effects   draw only
+//!                                   ^ requests <─ effects ─┘
+//! ```
+//!
+//! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
+
+pub mod checkpoint;
+pub mod engine;
+pub mod error;
+pub mod model;
+
+pub use error::{Error, Result};

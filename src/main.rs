@@ -1,0 +1,2 @@
+//! The `outloud` binary.
+fn main() {}

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::choose::{Choice, Chooser};
 use super::job::{Chosen, Job, Lane, Phase, Sample, Task};
@@ -40,7 +40,7 @@ pub fn choose(jobs: &mut [Job], loaded: &Loaded) -> Result<()> {
     if waiting.is_empty() {
         return Ok(());
     }
-    let logits = loaded.model.logits(&Tensor::cat(&hidden, 0)?)?.to_vec2::<f32>()?;
+    let logits = loaded.model.logits(&Tensor::cat(&hidden, 0)?)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     for ((sample, alternatives, in_place), logits) in waiting.into_iter().zip(logits) {
         let Some(chooser) = sample.chooser.as_mut() else { continue };
         let Choice { id, probability, alternatives } = chooser.choose(&logits, alternatives)?;

@@ -1,5 +1,12 @@
 //! Keeps the tree honest: imports go one way, files stay short, every file says what it is for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -171,7 +171,6 @@ impl Job {
         self.prompt.is_none() && self.samples.iter().all(|s| s.phase == Phase::Finished)
     }
 
-
     /// Token counts of one sample.
     pub fn tokens(&self, sample: &Sample) -> TokenCount {
         TokenCount {

@@ -73,7 +73,9 @@ pub fn device(choice: DeviceChoice) -> Result<Device> {
     };
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Auto if cfg!(feature = "cuda") => Ok(Device::cuda_if_available(0).unwrap_or(Device::Cpu)),
+        DeviceChoice::Auto if cfg!(feature = "cuda") => {
+            Ok(Device::cuda_if_available(0).unwrap_or(Device::Cpu))
+        }
         DeviceChoice::Auto if cfg!(feature = "metal") => Ok(Device::new_metal(0).unwrap_or(Device::Cpu)),
         DeviceChoice::Auto => Ok(Device::Cpu),
         DeviceChoice::Cuda(n) => Device::new_cuda(n).map_err(|e| missing("CUDA", "cuda", e)),

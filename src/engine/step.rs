@@ -79,7 +79,9 @@ fn plan(jobs: &mut [Job], loaded: &mut Loaded, events: &mut Vec<Event>) -> Resul
         let live_stop = options.stop_here && options.reading == Reading::InPlace && job.given.is_empty();
         for s in 0..job.samples.len() {
             let Some(sample) = job.samples.get_mut(s) else { continue };
-            let Some(chosen) = sample.chosen.as_ref().filter(|_| sample.phase == Phase::Writing) else { continue };
+            let Some(chosen) = sample.chosen.as_ref().filter(|_| sample.phase == Phase::Writing) else {
+                continue;
+            };
             let (id, closing) = (chosen.id, chosen.closing);
             let fork = live_stop && !closing;
             if replay(sample, id, loaded)? {
@@ -108,7 +110,9 @@ fn plan(jobs: &mut [Job], loaded: &mut Loaded, events: &mut Vec<Event>) -> Resul
     for (j, job) in jobs.iter_mut().enumerate() {
         let prompt = job.prompt.as_mut().map(|lane| (None, lane));
         let readings = job.samples.iter_mut().enumerate().filter(|(_, s)| s.phase == Phase::Reading);
-        for (sample, lane) in prompt.into_iter().chain(readings.map(|(s, sample)| (Some(s), &mut sample.lane))) {
+        for (sample, lane) in
+            prompt.into_iter().chain(readings.map(|(s, sample)| (Some(s), &mut sample.lane)))
+        {
             let ids = lane.pending(budget).to_vec();
             budget -= ids.len();
             if !ids.is_empty() {

@@ -21,7 +21,12 @@ pub fn verdict(job: &Job, sample: &Sample, loaded: &Loaded) -> Result<Verdict> {
         ));
     }
     let reward = sample.trace.last().copied().ok_or_else(|| {
-        Error::invalid("reward", "no token to read it at", "at least the end-of-turn", "This is a defect of outloud.")
+        Error::invalid(
+            "reward",
+            "no token to read it at",
+            "at least the end-of-turn",
+            "This is a defect of outloud.",
+        )
     })?;
     let classic = loaded.spec.method == Method::Classic;
     let eot = loaded.spec.prompt.end_of_turn.id;

@@ -316,7 +316,9 @@ fn conclude(job: &Job, loaded: &Loaded) -> Event {
         (Ok(verdicts), Task::Critique(_)) => Event::Critiqued { ticket, verdicts },
         (Ok(verdicts), Task::Score(_)) => match verdicts.into_iter().next() {
             Some(verdict) => Event::Scored { ticket, verdict: Box::new(verdict) },
-            None => Event::Failed { ticket, error: "no reading was made; this is a defect of outloud".into() },
+            None => {
+                Event::Failed { ticket, error: "no reading was made; this is a defect of outloud".into() }
+            }
         },
     }
 }

@@ -101,7 +101,8 @@ pub fn land(job: &mut Job, s: usize, loaded: &Loaded, events: &mut Vec<Event>) -
         Some(detokenizer) if !chosen.closing => detokenizer.push(chosen.id)?,
         _ => String::new(),
     };
-    let named = |(id, probability): (u32, f32)| Alternative { id, text: loaded.text.token_text(id), probability };
+    let named =
+        |(id, probability): (u32, f32)| Alternative { id, text: loaded.text.token_text(id), probability };
     let token = CritiqueToken {
         index: sample.trace.len() - 1,
         id: chosen.id,

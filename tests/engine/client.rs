@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use outloud::engine::{
-    Client, CritiqueOptions, CritiqueText, CritiqueToken, DeviceChoice, EngineConfig, Event, Events, Handle, Input,
-    ModelId, ModelSource, Request, ScoreOptions, Ticket, Verdict, start,
+    Client, CritiqueOptions, CritiqueText, CritiqueToken, DeviceChoice, EngineConfig, Event, Events, Handle,
+    Input, ModelId, ModelSource, Request, ScoreOptions, Ticket, Verdict, start,
 };
 
 pub fn fixture(name: &str) -> PathBuf {
@@ -100,7 +100,12 @@ impl Running {
         self.critique_from(pair, CritiqueText::None, options)
     }
 
-    pub fn critique_from(&mut self, pair: (&str, &str), begin: CritiqueText, options: &CritiqueOptions) -> Outcome {
+    pub fn critique_from(
+        &mut self,
+        pair: (&str, &str),
+        begin: CritiqueText,
+        options: &CritiqueOptions,
+    ) -> Outcome {
         let ticket = self.ticket();
         let (input, options) = (Input::text(pair.0, pair.1), options.clone());
         self.client.send(Request::Critique { ticket, model: ModelId(1), input, begin, options }).unwrap();
@@ -140,7 +145,11 @@ impl Running {
     }
 
     pub fn wait_for_token(&mut self, ticket: Ticket) {
-        while !self.seen.get(&ticket).is_some_and(|events| events.iter().any(|e| matches!(e, Event::Token { .. }))) {
+        while !self
+            .seen
+            .get(&ticket)
+            .is_some_and(|events| events.iter().any(|e| matches!(e, Event::Token { .. })))
+        {
             self.read();
         }
     }

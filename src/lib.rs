@@ -9,8 +9,10 @@
 //! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod rows;
 
 pub use error::{Error, Result};

@@ -138,7 +138,7 @@ pub fn tensors(weights: &Weights, config: &Json, backbone: &Backbone, head: &Hea
         .filter(|name| {
             !head.iter().any(|h| name.strip_prefix(h).is_some_and(|end| end == ".weight" || end == ".bias"))
         })
-        .filter(|name| !(backbone.tied && *name == lm_head) && !name.ends_with("rotary_emb.inv_freq"))
+        .filter(|name| !name.ends_with("rotary_emb.inv_freq") && (!backbone.tied || *name != lm_head))
         .collect();
     if let Some(first) = extra.first() {
         return Err(Error::invalid(

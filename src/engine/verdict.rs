@@ -34,7 +34,9 @@ pub fn verdict(job: &Job, sample: &Sample, loaded: &Loaded) -> Result<Verdict> {
     let generated = matches!(job.task, Task::Critique(_));
     let (critique, text_is_exact) = if classic {
         (None, true)
-    } else if let Some(text) = sample.clean.as_ref().or(job.given_text.as_ref().filter(|_| !generated)) {
+    } else if let Some(text) =
+        sample.clean.as_ref().or_else(|| job.given_text.as_ref().filter(|_| !generated))
+    {
         (Some(text.clone()), loaded.text.critique_ids(text, options.raw_special)? == body)
     } else {
         let (text, exact) = loaded.text.in_place_text(body)?;

@@ -48,11 +48,11 @@ impl TensorSource for HashMap<String, Tensor> {
 
 impl TensorSource for Tensors {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        Self::tensor(self, name, shape)
+        self.tensor(name, shape)
     }
 
     fn has(&self, name: &str) -> bool {
-        Self::has(self, name)
+        self.has(name)
     }
 }
 

@@ -310,7 +310,7 @@ fn two_models_work_side_by_side_and_one_can_go() {
     assert!(engine.wait(gone).error().contains("not loaded"));
     // Too much for a memory limit: refused, the first model stays.
     let mut small = Running::start(
-        EngineConfig { model_bytes: Some(3 << 20), ..EngineConfig::default() },
+        EngineConfig { model_bytes: Some(2 << 20), ..EngineConfig::default() },
         &fixture("cloud-llama-tiny"),
     );
     let refused = small.load(ModelId(2), &fixture("cloud-qwen2-tiny")).unwrap_err();

@@ -9,7 +9,7 @@ use super::options::{OutArgs, Rows};
 use super::output::Output;
 use super::result::{MadeWith, Shape};
 use super::resume::Settings;
-use crate::engine::{Client, Events};
+use crate::engine::{self, EngineConfig};
 use crate::{Error, Result};
 
 /// Bytes of computed prefixes kept for rows to come.
@@ -39,9 +39,14 @@ pub fn over_rows(
     }
     let interrupt = Interrupt::listen()?;
     let width = usize::from(out.batch);
-    let engine = start(width.max(samples.unwrap_or(1)))?;
+    let config = EngineConfig {
+        max_batch: width.max(samples.unwrap_or(1)),
+        cache_bytes: CACHE_BYTES,
+        ..EngineConfig::default()
+    };
+    let (client, events, _engine) = engine::start(config)?;
     host::runtime()?.block_on(async {
-        let host = Host::load(engine, source, device, interrupt).await?;
+        let host = Host::load((client, events), source, device, interrupt).await?;
         let made_with = match &task {
             Task::Critique(options) => MadeWith::critique(&host.info, options),
             Task::Score(options) => MadeWith::score(&host.info, options),
@@ -75,9 +80,4 @@ fn check_input(rows: Rows, output: &mut Output) -> Result<()> {
     }
     output.rewind();
     Ok(())
-}
-
-fn start(_max_batch: usize) -> Result<(Client, Events)> {
-    let _ = CACHE_BYTES;
-    Err(Error::EngineDown("it is not built yet".into()))
 }

@@ -17,9 +17,9 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     common::checkpoint::write(folder.path());
     let mut engine = Engine::load(folder.path());
-    let rows = common::rows(8, 118);
-    append(&mut engine, &rows[0]);
-    stop_here(&mut engine, &rows[1..]);
+    let rows = common::rows(16, 118);
+    append(&mut engine, &rows[..6]);
+    stop_here(&mut engine, &rows[6..]);
     drop(engine);
     live_reward(folder.path());
 }
@@ -34,10 +34,10 @@ fn step(verdict: &Verdict) -> f64 {
 }
 
 /// One more critique token and its reward, against one step of decoding at the same length.
-fn append(engine: &mut Engine, row: &Input) {
+fn append(engine: &mut Engine, rows: &[Input]) {
     let mut steps = Vec::new();
     let mut appends = Vec::new();
-    for round in 0..4 {
+    for (round, row) in rows.iter().enumerate() {
         let (written, _) = engine.critique(row, &options(64, false));
         let ids = written.critique_token_ids.clone();
         if round > 0 {
@@ -60,11 +60,10 @@ fn append(engine: &mut Engine, row: &Input) {
 
 fn stop_here(engine: &mut Engine, rows: &[Input]) {
     let (mut plain, mut with) = (Vec::new(), Vec::new());
-    for row in rows {
-        // Both run on the prompt's cache, so that only decoding is compared.
-        engine.critique(row, &options(1, false));
-        plain.push(step(&engine.critique(row, &options(48, false)).0));
-        with.push(step(&engine.critique(row, &options(48, true)).0));
+    // Another row each time: a critique written before comes out of the prefix tree.
+    for pair in rows.chunks_exact(2) {
+        plain.push(step(&engine.critique(&pair[0], &options(64, false)).0));
+        with.push(step(&engine.critique(&pair[1], &options(64, true)).0));
     }
     let extra = median(&with) / median(&plain) - 1.0;
     println!("decode step {:.2} ms, with stop-here {:.2} ms", median(&plain) * 1e3, median(&with) * 1e3);

@@ -7,10 +7,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
+use candle_core::{Device, Tensor};
+use outloud::checkpoint::Checkpoint;
 use outloud::engine::{
     self, Client, CritiqueOptions, CritiqueText, DeviceChoice, Event, Events, Input, ModelId, ModelSource, Request,
     ScoreOptions, Ticket, Verdict,
 };
+use outloud::model::{Chunk, KvCache, Model};
 
 /// The tiny trained model of the fixtures.
 pub fn tiny() -> std::path::PathBuf {
@@ -52,14 +55,15 @@ pub struct Engine {
     client: Client,
     events: Events,
     next: u64,
+    _handle: engine::Handle,
 }
 
 const MODEL: ModelId = ModelId(0);
 
 impl Engine {
     pub fn load(folder: &Path) -> Self {
-        let (client, events) = engine::start();
-        let mut engine = Self { client, events, next: 0 };
+        let (client, events, handle) = engine::start(engine::EngineConfig::default()).unwrap();
+        let mut engine = Self { client, events, next: 0, _handle: handle };
         let ticket = engine.ticket();
         let source = ModelSource::Folder(folder.to_owned());
         engine
@@ -137,6 +141,19 @@ impl Engine {
         }
         order.iter().map(|ticket| verdicts.remove(ticket).unwrap()).collect()
     }
+}
+
+/// The model alone.
+pub fn model(folder: &Path) -> Model {
+    let checkpoint = Checkpoint::open(folder).unwrap();
+    let tensors = checkpoint.tensors(&Device::Cpu).unwrap();
+    Model::new(&checkpoint.spec.backbone, &checkpoint.spec.head, &tensors, &Device::Cpu).unwrap()
+}
+
+/// Computes `ids` after what is in the cache; hidden state of the last one, `[1, hidden]`.
+pub fn advance(model: &Model, cache: &mut KvCache, ids: &[u32]) -> Tensor {
+    let hidden = model.forward(&mut [Chunk { ids, cache, keep: ids.len() }]).unwrap();
+    hidden.narrow(0, ids.len() - 1, 1).unwrap()
 }
 
 /// Arithmetic examples, each with another beginning, whose answers have about `words` steps.

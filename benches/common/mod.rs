@@ -127,7 +127,7 @@ impl Engine {
         let (mut verdicts, mut done) = (HashMap::new(), 0);
         while done < order.len() {
             match self.events.blocking_recv().unwrap() {
-                Event::Critiqued { ticket, mut verdicts: v } => {
+                Event::Critiqued { ticket, verdicts: mut v } => {
                     verdicts.insert(ticket, v.remove(0));
                 }
                 Event::Scored { ticket, verdict } => {

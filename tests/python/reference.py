@@ -29,9 +29,10 @@ def windowed(mask, window):
     return mask.masked_fill(torch.arange(keys).unsqueeze(0) <= query - window, torch.finfo(mask.dtype).min)
 
 
-def intended_windows(model, config):
+def intended_windows(model):
     """transformers 4.51.3 does not (or not rightly) do two things that configurations ask for: `max_window_layers` of
     Qwen (its eager mask has the window on every layer, even where `use_sliding_window` is false) and `layer_types`."""
+    config = model.model.config
     if config.model_type in ("qwen2", "qwen3"):
         window, config.sliding_window = config.sliding_window, None
         for index, layer in enumerate(model.model.layers):
@@ -67,7 +68,7 @@ class Reference:
         tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
         assert set(missing) <= tied and not unexpected, (missing, unexpected)
         self.base.tie_weights()
-        intended_windows(self.base, config)
+        intended_windows(self.base)
         self.dense, self.out_proj = part("reward_head.dense."), part("reward_head.out_proj.")
         self.use_cache = use_cache
 
@@ -119,7 +120,8 @@ class Reference:
 
     def rewards(self, ids):
         """Head at every position of one sequence."""
-        return self.head(self.last_hidden({"input_ids": torch.tensor([ids])})[0]).tolist()
+        ids = torch.tensor([ids])
+        return self.head(self.last_hidden({"input_ids": ids, "attention_mask": torch.ones_like(ids)})[0]).tolist()
 
     @torch.inference_mode()
     def explain(self, prompt, answer, critique_prompt=CRITIQUE_PROMPT, max_tokens=256):

@@ -50,7 +50,11 @@ fn main() {
             }
         }
         if round == 0 {
-            println!("{} tokens of context, {} of critique", ours.tokens.prompt, ours.critique_token_ids.len());
+            println!(
+                "{} tokens of context, {} of critique",
+                ours.tokens.prompt,
+                ours.critique_token_ids.len()
+            );
             continue; // warm-up
         }
         times[0].push(whole);
@@ -99,7 +103,12 @@ impl Python {
         let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut python = Self { child, to, from };
         let ready = python.line();
-        println!("{}", ready.as_ref().map_or("no PyTorch here: only this side is timed".into(), ToString::to_string));
+        println!(
+            "{}",
+            ready
+                .as_ref()
+                .map_or_else(|| "no PyTorch here: only this side is timed".into(), ToString::to_string)
+        );
         ready.map(|_| python)
     }
 

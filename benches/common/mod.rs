@@ -10,8 +10,8 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use outloud::checkpoint::Checkpoint;
 use outloud::engine::{
-    self, Client, CritiqueOptions, CritiqueText, DeviceChoice, Event, Events, Input, ModelId, ModelSource, Request,
-    ScoreOptions, Ticket, Verdict,
+    self, Client, CritiqueOptions, CritiqueText, DeviceChoice, Event, Events, Input, ModelId, ModelSource,
+    Request, ScoreOptions, Ticket, Verdict,
 };
 use outloud::model::{Chunk, KvCache, Model};
 

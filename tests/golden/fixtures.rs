@@ -39,7 +39,12 @@ fn classic_llama_tiny() {
     for example in &expected.examples {
         let (verdict, _) = engine.critique(example, Reading::InPlace);
         assert_eq!(verdict.prompt_token_ids, example.prompt_token_ids, "{}", example.id);
-        assert_eq!((verdict.critique, verdict.trace.len(), verdict.stopped), (None, 0, None), "{}", example.id);
+        assert_eq!(
+            (verdict.critique, verdict.trace.len(), verdict.stopped),
+            (None, 0, None),
+            "{}",
+            example.id
+        );
         parity.rewards("classic", &example.id, &[verdict.reward], &[example.reward]);
         let score = ScoreOptions { raw_special: example.raw_special(), ..ScoreOptions::default() };
         let again = engine.score(example, CritiqueText::None, score);
@@ -53,8 +58,12 @@ fn everything(fixture: &str) {
     let folder = fixtures().join(fixture);
     let expected = Expected::of(fixture);
     let mut parity = Parity::new(&expected.name);
-    let lists =
-        [&expected.examples, &expected.repetition_penalty_cases, &expected.truncated, &expected.custom_critique_prompt];
+    let lists = [
+        &expected.examples,
+        &expected.repetition_penalty_cases,
+        &expected.truncated,
+        &expected.custom_critique_prompt,
+    ];
     let rows: Vec<Example> = lists.into_iter().flatten().cloned().collect();
     texts(&Checkpoint::open(&folder).unwrap(), &rows);
     positions(&folder, &expected, &mut parity);
@@ -93,7 +102,9 @@ pub fn positions(folder: &std::path::Path, expected: &Expected, parity: &mut Par
         let (mut cache, mut fast) = (model.new_cache(), Vec::new());
         for chunk in ids.chunks(37) {
             let keep = chunk.len();
-            fast.extend(rewards(model.forward(&mut [Chunk { ids: chunk, cache: &mut cache, keep }]).unwrap()));
+            fast.extend(rewards(
+                model.forward(&mut [Chunk { ids: chunk, cache: &mut cache, keep }]).unwrap(),
+            ));
         }
         parity.rewards("every position, fast path", &example.id, &fast, trace_all);
         if let Some(empty) = example.stop_here_empty {
@@ -186,7 +197,12 @@ fn edits(engine: &mut Engine, expected: &Expected, parity: &mut Parity) {
         let verdict = engine.score(row, CritiqueText::Text(edit.edited_critique.clone()), score);
         let tail: Vec<u32> = verdict.trace_tokens.iter().map(|(id, _)| *id).collect();
         assert!(edit.edited_critique_token_ids.ends_with(&tail), "{}", edit.id);
-        parity.rewards("re-encoded, edited critique", &edit.id, &[verdict.reward], &[edit.reward_edited_critique]);
+        parity.rewards(
+            "re-encoded, edited critique",
+            &edit.id,
+            &[verdict.reward],
+            &[edit.reward_edited_critique],
+        );
 
         let answer = &edit.edited_answer;
         let edited = Example { answer: answer.answer.clone(), ..row.clone() };

@@ -59,7 +59,10 @@ impl Engine {
             .map(|(input, options)| {
                 let ticket = self.ticket();
                 let (input, options) = (input.clone(), options.clone());
-                (ticket, Request::Critique { ticket, model: MODEL, input, begin: CritiqueText::None, options })
+                (
+                    ticket,
+                    Request::Critique { ticket, model: MODEL, input, begin: CritiqueText::None, options },
+                )
             })
             .collect();
         self.run(requests)
@@ -67,7 +70,9 @@ impl Engine {
 
     pub fn score(&mut self, example: &Example, critique: CritiqueText, options: ScoreOptions) -> Verdict {
         let (ticket, input) = (self.ticket(), Input::text(&*example.prompt, &*example.answer));
-        self.run(vec![(ticket, Request::Score { ticket, model: MODEL, input, critique, options })]).remove(0).0
+        self.run(vec![(ticket, Request::Score { ticket, model: MODEL, input, critique, options })])
+            .remove(0)
+            .0
     }
 
     fn run(&mut self, requests: Vec<(Ticket, Request)>) -> Vec<(Verdict, Vec<Event>)> {
@@ -85,7 +90,9 @@ impl Engine {
                     told.entry(ticket).or_default().verdict = verdicts.pop();
                 }
                 Event::Scored { ticket, verdict } => told.entry(ticket).or_default().verdict = Some(*verdict),
-                Event::Token { ticket, .. } | Event::StopHere { ticket, .. } | Event::Started { ticket, .. } => {
+                Event::Token { ticket, .. }
+                | Event::StopHere { ticket, .. }
+                | Event::Started { ticket, .. } => {
                     told.entry(ticket).or_default().events.push(event);
                 }
                 Event::Failed { error, .. } => panic!("{error}"),

@@ -13,5 +13,6 @@ pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -173,7 +173,7 @@ impl Model {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::Usage(format!("token id {id} is not in the model's vocabulary of {vocab}")));
         }
-        let rows = self.embedding.index_select(&Tensor::new(ids, self.device())?, 0)?;
+        let rows = ops::select_rows(&self.embedding, ids)?;
         Ok(match self.backbone.embedding_scale {
             Some(scale) => (rows * scale)?,
             None => rows,

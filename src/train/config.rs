@@ -200,7 +200,9 @@ impl Config {
     pub fn layered(recipe: &str, file: Option<(&str, &str)>, flags: Table) -> Result<Self> {
         let Some(base) = recipe_text(recipe) else {
             let near = nearest(recipe, recipe_names().map(str::to_owned));
-            return Err(Error::Usage(format!("no recipe `{recipe}`{near}; there are csft, cloud and classic")));
+            return Err(Error::Usage(format!(
+                "no recipe `{recipe}`{near}; there are csft, cloud and classic"
+            )));
         };
         let mut merged = parse("the recipe", base)?;
         let known = known_keys()?;
@@ -214,7 +216,12 @@ impl Config {
         }
         let place = file.map_or("the recipe", |(place, _)| place);
         let config: Self = Value::Table(merged).try_into().map_err(|e: toml::de::Error| {
-            Error::invalid(place, e.message().trim(), "a configuration as in the recipes", "Correct the value.")
+            Error::invalid(
+                place,
+                e.message().trim(),
+                "a configuration as in the recipes",
+                "Correct the value.",
+            )
         })?;
         config.check(place)?;
         Ok(config)

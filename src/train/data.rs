@@ -76,7 +76,8 @@ impl Data {
         loss: Loss,
     ) -> Result<Self> {
         if !bad.is_empty() {
-            let more = if bad.len() > NAMED { format!("; and {} more", bad.len() - NAMED) } else { String::new() };
+            let more =
+                if bad.len() > NAMED { format!("; and {} more", bad.len() - NAMED) } else { String::new() };
             let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
             return Err(Error::invalid(
                 names,

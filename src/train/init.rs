@@ -27,7 +27,8 @@ pub struct RandomInit<'a> {
 }
 
 impl RandomInit<'_> {
-    fn is_head(&self, name: &str) -> bool {
+    /// Whether a tensor belongs to the reward head.
+    pub fn is_head(&self, name: &str) -> bool {
         match self.head {
             Head::DenseTanhOut { dense, out_proj } => name.starts_with(dense) || name.starts_with(out_proj),
             Head::Linear { weight } => name.starts_with(weight),

@@ -51,7 +51,12 @@ fn softplus(x: f64) -> f64 {
 ///
 /// # Errors
 /// From the model.
-pub fn forward(model: &Model, loss: Loss, pairs: &[&PairRows], weights: Weights) -> Result<(Measured, Option<Tensor>)> {
+pub fn forward(
+    model: &Model,
+    loss: Loss,
+    pairs: &[&PairRows],
+    weights: Weights,
+) -> Result<(Measured, Option<Tensor>)> {
     let rows = || pairs.iter().flat_map(|p| [&p.chosen, &p.rejected]);
     let lens: Vec<usize> = rows().map(|r| r.ids.len()).collect();
     let ids: Vec<u32> = rows().flat_map(|r| r.ids.iter().copied()).collect();

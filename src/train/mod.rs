@@ -16,4 +16,5 @@ pub mod loss;
 pub mod optimizer;
 pub mod params;
 pub mod schedule;
+pub mod start;
 pub mod step;

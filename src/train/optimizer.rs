@@ -60,7 +60,13 @@ impl AdamW {
     ///
     /// # Errors
     /// From the device.
-    pub fn step(&mut self, weights: &[&Var], gradients: &[Option<Tensor>], factor: f64, norm: f64) -> Result<()> {
+    pub fn step(
+        &mut self,
+        weights: &[&Var],
+        gradients: &[Option<Tensor>],
+        factor: f64,
+        norm: f64,
+    ) -> Result<()> {
         self.updates += 1;
         let c = &self.config;
         let [beta1, beta2] = c.betas;
@@ -84,7 +90,8 @@ impl AdamW {
             let Some(gradient) = gradient else { continue };
             if var.device().is_cpu() && var.dtype() == candle_core::DType::F32 {
                 let count = var.elem_count();
-                let moments = moments.get_or_insert_with(|| Moments::Host(vec![0.0; count], vec![0.0; count]));
+                let moments =
+                    moments.get_or_insert_with(|| Moments::Host(vec![0.0; count], vec![0.0; count]));
                 let Moments::Host(first, second) = moments else { continue };
                 let op = Update { factors, moments: RefCell::new((first, second)) };
                 var.inplace_op2(&gradient.contiguous()?, &op)?;
@@ -192,7 +199,13 @@ impl InplaceOp2 for AddInto {
         "add-into"
     }
 
-    fn cpu_fwd(&self, into: &mut CpuStorage, li: &Layout, from: &CpuStorage, lf: &Layout) -> candle_core::Result<()> {
+    fn cpu_fwd(
+        &self,
+        into: &mut CpuStorage,
+        li: &Layout,
+        from: &CpuStorage,
+        lf: &Layout,
+    ) -> candle_core::Result<()> {
         let (CpuStorage::F32(into), Some((start, end))) = (into, li.contiguous_offsets()) else {
             bail!("add-into takes contiguous f32 tensors")
         };

@@ -81,7 +81,8 @@ impl Params {
 impl TensorSource for Params {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let tensor = self.index.get(name).and_then(|&i| self.entries.get(i)).map(Param::tensor);
-        let found = tensor.map_or_else(|| "none of this name".to_owned(), |t| format!("shape {:?}", t.dims()));
+        let found =
+            tensor.map_or_else(|| "none of this name".to_owned(), |t| format!("shape {:?}", t.dims()));
         match tensor.filter(|t| t.dims() == shape) {
             Some(tensor) => Ok(tensor.clone()),
             None => Err(Error::invalid(

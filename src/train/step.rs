@@ -64,7 +64,13 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Model::new`].
-    pub fn new(backbone: &Backbone, head: &Head, params: Params, config: &Config, device: &Device) -> Result<Self> {
+    pub fn new(
+        backbone: &Backbone,
+        head: &Head,
+        params: Params,
+        config: &Config,
+        device: &Device,
+    ) -> Result<Self> {
         let model = Model::new(backbone, head, &params, device)?;
         let learning = params.trainable().count();
         let shards = config.shards.unwrap_or_else(|| default_shards(&params, device));
@@ -128,8 +134,7 @@ impl Trainer {
             report.accuracy = Some(report.rewards.iter().filter(|(c, r)| c > r).count() as f64 / pairs);
             report.margin = Some(report.rewards.iter().map(|(c, r)| c - r).sum::<f64>() / pairs);
         }
-        report.grad_norm =
-            gradients.iter().flatten().map(squared_norm).sum::<Result<f64>>()?.sqrt();
+        report.grad_norm = gradients.iter().flatten().map(squared_norm).sum::<Result<f64>>()?.sqrt();
         if report.targets > 0 || !self.loss.has_critique() {
             self.check_gradients(&gradients)?;
         }

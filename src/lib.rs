@@ -12,5 +12,6 @@ pub mod checkpoint;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod stories;
 
 pub use error::{Error, Result};

@@ -9,6 +9,7 @@
 //! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod model;

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
-use super::numbers::{Calc, Op, Random, near_miss};
+use super::numbers::{Calc, Numbers, Op, Random, near_miss};
 use super::story::{Change, Story};
 
 /// The one thing that is wrong with an answer.
@@ -44,11 +44,13 @@ pub struct Plan {
     pub fault: Fault,
     /// With a wrong operation: the right one and the one used; both directions are equally frequent.
     pub swap: (Op, Op),
+    /// With a line too few or too many: its operation, and whether it works out packs; equally frequent in both.
+    pub line: (Op, bool),
 }
 
 impl Plan {
     /// Draws a plan for a problem of `steps` calculations. A line too few and a line too many are equally frequent.
-    pub fn draw(rng: &mut Random, steps: usize) -> Self {
+    pub fn draw(rng: &mut Random, steps: usize, numbers: Numbers) -> Self {
         let fault = match rng.random_range(0..if steps > 1 { 100 } else { 66 }) {
             0..19 => Fault::Miscalculation,
             19..36 => Fault::WrongOperation,
@@ -60,9 +62,17 @@ impl Plan {
         let (a, b) = match rng.random_range(0..10) {
             0..5 => (Op::Add, Op::Sub),
             5..8 => (Op::Mul, Op::Div),
+            _ if numbers == Numbers::Large => (Op::Add, Op::Sub),
             _ => (Op::Add, Op::Mul),
         };
-        Self { fault, swap: if rng.random_bool(0.5) { (a, b) } else { (b, a) } }
+        let line = match rng.random_range(0..20) {
+            0..7 => Op::Add,
+            7..13 => Op::Sub,
+            13..16 => Op::Mul,
+            _ => Op::Div,
+        };
+        let packs = steps > 2 && matches!(line, Op::Add | Op::Sub) && rng.random_bool(0.2);
+        Self { fault, swap: if rng.random_bool(0.5) { (a, b) } else { (b, a) }, line: (line, packs) }
     }
 }
 
@@ -114,6 +124,12 @@ impl Answer {
     /// An answer wrong as planned; `None` where the story offers no place for it or its numbers lead nowhere.
     pub fn wrong(rng: &mut Random, story: &Story, plan: Plan, max: u32) -> Option<Self> {
         let steps = story.steps();
+        let is_line = |event: usize| {
+            story
+                .events
+                .get(event)
+                .is_some_and(|e| (e.change.op(), e.change.product().is_some()) == plan.line)
+        };
         let honest = |_: usize, calc: Calc| calc.value().map(|v| (calc, v));
         let (lines, result, step) = match plan.fault {
             Fault::WrongFinalLine => {
@@ -122,15 +138,14 @@ impl Answer {
             }
             Fault::WrongQuestion => {
                 let (lines, result) = work(story, 0..=story.asked, honest)?;
-                // Only if a further event is told.
-                if lines.len() <= story.asked {
+                if !is_line(story.asked) {
                     return None;
                 }
                 (lines, result, steps + 1)
             }
             Fault::SkippedStep => {
-                let last = u32::try_from(story.asked).ok()?.checked_sub(1).filter(|last| *last > 0)?;
-                let skipped = rng.random_range(0..last) as usize;
+                let places: Vec<usize> = (0..story.asked.checked_sub(1)?).filter(|e| is_line(*e)).collect();
+                let skipped = *places.choose(rng)?;
                 let kept = (0..story.asked).filter(|event| *event != skipped);
                 let (lines, result) = work(story, kept, honest)?;
                 let before: usize = story.events.iter().take(skipped).map(|e| e.change.steps()).sum();
@@ -238,7 +253,8 @@ fn spoilt(rng: &mut Random, story: &Story, plan: Plan, calc: Calc, max: u32) -> 
         Fault::CopiedNumber => {
             let left = rng.random_bool(0.5);
             let number = if left { calc.left } else { calc.right };
-            let other = match story.aside.filter(|_| rng.random_bool(0.3)) {
+            let alike = |aside: &u32| aside.ilog10() == number.ilog10();
+            let other = match story.aside.filter(alike).filter(|_| rng.random_bool(0.5)) {
                 Some(aside) => aside,
                 None => near_miss(rng, number, max)?,
             };
@@ -246,8 +262,7 @@ fn spoilt(rng: &mut Random, story: &Story, plan: Plan, calc: Calc, max: u32) -> 
             if other == number || other < 2 {
                 return None;
             }
-            let written =
-                if left { Calc { left: other, ..calc } } else { Calc { right: other, ..calc } };
+            let written = if left { Calc { left: other, ..calc } } else { Calc { right: other, ..calc } };
             (written, written.value()?)
         }
         Fault::SkippedStep | Fault::WrongFinalLine | Fault::WrongQuestion => return None,

@@ -31,7 +31,11 @@ pub fn columns(calc: Calc) -> String {
         Op::Add => {
             for (a, b) in pairs(calc.left, calc.right) {
                 let sum = a + b + carry;
-                parts.push(if carry > 0 { format!("{a} + {b} + 1 = {sum}") } else { format!("{a} + {b} = {sum}") });
+                parts.push(if carry > 0 {
+                    format!("{a} + {b} + 1 = {sum}")
+                } else {
+                    format!("{a} + {b} = {sum}")
+                });
                 carry = sum / 10;
             }
         }
@@ -40,7 +44,11 @@ pub fn columns(calc: Calc) -> String {
                 let borrow = u32::from(a < b + carry);
                 let top = a + 10 * borrow;
                 let rest = top.saturating_sub(b + carry);
-                parts.push(if carry > 0 { format!("{top} - {b} - 1 = {rest}") } else { format!("{top} - {b} = {rest}") });
+                parts.push(if carry > 0 {
+                    format!("{top} - {b} - 1 = {rest}")
+                } else {
+                    format!("{top} - {b} = {rest}")
+                });
                 carry = borrow;
             }
         }

@@ -4,7 +4,6 @@
 //! values throughout and never takes over the answer's.
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
 
 use super::answer::Answer;
 use super::columns::{columns, comparison};
@@ -15,11 +14,11 @@ use super::story::Story;
 /// A way of wording a critique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phrasing {
-    /// Terse; half of all critiques.
+    /// Terse; six in ten critiques.
     Brief,
-    /// `..., which makes 54. It says 54: ...`
+    /// `..., which makes 54. It says 54: ...`; one in four.
     Plain,
-    /// `..., giving 54. The answer has 54, ...`
+    /// `..., giving 54. The answer has 54; ...`; the longest.
     Wordy,
 }
 
@@ -29,10 +28,11 @@ impl Phrasing {
 
     /// Draws one.
     pub fn draw(rng: &mut Random) -> Self {
-        if rng.random_bool(0.5) {
-            return Self::Brief;
+        match rng.random_range(0..20) {
+            0..12 => Self::Brief,
+            12..17 => Self::Plain,
+            _ => Self::Wordy,
         }
-        *[Self::Plain, Self::Wordy].choose(rng).unwrap_or(&Self::Brief)
     }
 
     const fn after_sentence(self) -> &'static str {

@@ -94,7 +94,8 @@ pub fn judge(critique: &str, key: &Key) -> Judgement {
         }
         if is_last {
             let right = key.said == key.truth;
-            judgement.final_line = whole && verdicts.get(*count).is_some_and(|(verdict, _)| *verdict == right);
+            judgement.final_line =
+                whole && verdicts.get(*count).is_some_and(|(verdict, _)| *verdict == right);
         }
     }
     judgement

@@ -63,7 +63,7 @@ impl Calc {
             Op::Add => self.left.checked_add(self.right),
             Op::Sub => self.left.checked_sub(self.right),
             Op::Mul => self.left.checked_mul(self.right),
-            Op::Div if self.right > 0 && self.left % self.right == 0 => Some(self.left / self.right),
+            Op::Div if self.right > 0 && self.left.is_multiple_of(self.right) => Some(self.left / self.right),
             Op::Div => None,
         };
         value.filter(|v| *v > 0)
@@ -159,6 +159,6 @@ fn swapped_digits(rng: &mut Random, value: u32) -> u32 {
 
 /// Exact divisors from 2 to 9, one of them drawn.
 pub fn divisor(rng: &mut Random, value: u32) -> Option<u32> {
-    let all: Vec<u32> = (2..10).filter(|d| value % d == 0 && value > *d).collect();
+    let all: Vec<u32> = (2..10).filter(|d| value.is_multiple_of(*d) && value > *d).collect();
     all.choose(rng).copied()
 }

@@ -157,7 +157,9 @@ impl Rows {
     pub fn new(options: Options) -> Result<Self> {
         let (low, high) = options.steps;
         if low < 1 || high > 6 || low > high {
-            return Err(Error::Usage(format!("steps {low}-{high}: a story has 1 to 6 steps, the fewest first")));
+            return Err(Error::Usage(format!(
+                "steps {low}-{high}: a story has 1 to 6 steps, the fewest first"
+            )));
         }
         for (name, share) in [("drills", options.drills), ("invented", options.invented)] {
             if !(0.0..=1.0).contains(&share) {
@@ -189,14 +191,14 @@ impl Rows {
     /// When no story fits the options after many attempts.
     pub fn pair(&self, rng: &mut Random) -> Result<Pair> {
         let steps = self.steps(rng);
-        let plan = Plan::draw(rng, steps);
+        let plan = Plan::draw(rng, steps, self.options.numbers);
         // One story in four is told beyond the moment asked for, so that the question must be read.
         let further = plan.fault == Fault::WrongQuestion || rng.random_bool(0.15);
         let after = if further { rng.random_range(1..3) } else { 0 };
         self.try_often(rng, |rng| {
             let story = self.story(rng, steps, after)?;
             let right = Answer::right(&story)?;
-            let wrong = Answer::wrong(rng, &story, plan, 9999.min(self.options.numbers.range().1))?;
+            let wrong = Answer::wrong(rng, &story, plan, self.options.numbers.range().1)?;
             let layout = Layout::draw(rng);
             let phrasing = (Phrasing::draw(rng), Phrasing::draw(rng));
             self.allowed(&story, [&right, &wrong]).then_some(Pair { story, right, wrong, layout, phrasing })
@@ -205,7 +207,10 @@ impl Rows {
 
     fn try_often<T>(&self, rng: &mut Random, mut attempt: impl FnMut(&mut Random) -> Option<T>) -> Result<T> {
         (0..ATTEMPTS).find_map(|_| attempt(rng)).ok_or_else(|| {
-            Error::Usage(format!("no story fits {:?} after {ATTEMPTS} attempts; widen the options", self.options))
+            Error::Usage(format!(
+                "no story fits {:?} after {ATTEMPTS} attempts; widen the options",
+                self.options
+            ))
         })
     }
 
@@ -225,7 +230,11 @@ impl Rows {
         let (low, high) = self.options.steps;
         let mut draw = || (low..=high).nth(rng.random_range(0..6_u32) as usize % (high - low + 1));
         let first = draw();
-        let steps = if self.options.split == Split::Train { first.max(draw()) } else { first };
+        let steps = if self.options.split == Split::Train && first.is_some_and(|s| s < 4) {
+            first.max(draw())
+        } else {
+            first
+        };
         steps.unwrap_or(low)
     }
 

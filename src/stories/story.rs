@@ -156,7 +156,15 @@ impl Story {
         let first = rng.random_range(0..u32::try_from(markers.names.len()).ok()?) as usize;
 
         let start = wish.numbers.start(rng);
-        let mut teller = Teller { rng, scene, markers, cast: &cast, numbers: wish.numbers, events: Vec::new() };
+        let mut teller = Teller {
+            rng,
+            scene,
+            markers,
+            cast: &cast,
+            numbers: wish.numbers,
+            events: Vec::new(),
+            used: Vec::new(),
+        };
         let mut templates = vec![scene.name.clone()];
         let (mut total, mut steps, mut asked) = (start, 0, 0);
         while steps < wish.steps || teller.events.len() < asked + wish.after {
@@ -225,6 +233,7 @@ struct Teller<'a> {
     cast: &'a Cast,
     numbers: Numbers,
     events: Vec<Event>,
+    used: Vec<String>,
 }
 
 impl Teller<'_> {
@@ -242,14 +251,14 @@ impl Teller<'_> {
             if op.packs() && room < 2 {
                 continue;
             }
-            let choices: Vec<&EventTemplate> = self.scene.event.iter().filter(|e| e.op == op).collect();
+            // The same sentence twice in a story is dull.
+            let used = &self.used;
+            let choices: Vec<&EventTemplate> =
+                self.scene.event.iter().filter(|e| e.op == op && !used.contains(&e.text)).collect();
             let Some(template) = choices.choose(self.rng) else { continue };
             let Some((change, value)) = self.change(template, total) else { continue };
-            // The same sentence twice in a story is dull.
             let text = self.sentence(template, change);
-            if self.events.iter().any(|e| e.text == text) {
-                continue;
-            }
+            self.used.push(template.text.clone());
             let place = (first + self.events.len()) % self.markers.names.len();
             let marker = self.markers.names.get(place)?.clone();
             let preposition = self.markers.preposition.clone();
@@ -275,7 +284,8 @@ impl Teller<'_> {
         };
         let calcs = change.calcs(total)?;
         let value = calcs.last()?.value()?;
-        let fits = (low..=high).contains(&value) && calcs.iter().all(|c| c.value().is_some_and(|v| v <= high));
+        let fits =
+            (low..=high).contains(&value) && calcs.iter().all(|c| c.value().is_some_and(|v| v <= high));
         fits.then_some((change, value))
     }
 

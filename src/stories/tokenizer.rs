@@ -25,7 +25,7 @@ const CRITIQUE_PROMPT: &str = "The following is a break down on the correctness 
 const PATTERN: &str = r"'(?:[sdmt]|ll|ve|re)| x (?=\p{N})| ?[^\s\p{L}\p{N}]+ (?=\p{N})| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Stories read to collect the words.
-const SAMPLE: usize = 6000;
+const SAMPLE: usize = 4000;
 
 /// The files of a tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +82,8 @@ pub fn build(seed: u64) -> Result<TokenizerFiles> {
     let mut special_tokens_map = json!({"bos_token": bos, "eos_token": eos, "pad_token": eos});
     let mut config = special_tokens_map.clone();
     if let Some(config) = config.as_object_mut() {
-        let added: serde_json::Map<String, Value> = added_tokens(vocabulary.len())
-            .map(|(id, token)| (id.to_string(), token))
-            .collect();
+        let added: serde_json::Map<String, Value> =
+            added_tokens(vocabulary.len()).map(|(id, token)| (id.to_string(), token)).collect();
         config.insert("added_tokens_decoder".into(), Value::Object(added));
         config.insert("chat_template".into(), CHAT_TEMPLATE.into());
         config.insert("clean_up_tokenization_spaces".into(), false.into());

@@ -52,8 +52,11 @@ fn symbol(op: Op) -> char {
     op.symbol()
 }
 
+/// Numbers for `{m}` and `{n}`.
+type Operands = (Option<i64>, Option<i64>);
+
 /// Numbers for `{m}` and `{n}` if the sentence is an instance of the template; every other placeholder is one word.
-fn matches(template: &EventTemplate, sentence: &[&str]) -> Option<(Option<i64>, Option<i64>)> {
+fn matches(template: &EventTemplate, sentence: &[&str]) -> Option<Operands> {
     let pattern: Vec<&str> = template.text.split_whitespace().collect();
     if pattern.len() != sentence.len() {
         return None;
@@ -63,12 +66,9 @@ fn matches(template: &EventTemplate, sentence: &[&str]) -> Option<(Option<i64>, 
         match *want {
             "{m}" => m = Some(found.parse().ok()?),
             "{n}" => n = Some(found.parse().ok()?),
-            _ if want.starts_with('{') => {
-                // A number is never a name.
-                if found.parse::<i64>().is_ok() {
-                    return None;
-                }
-            }
+            // A number is never a name.
+            _ if want.starts_with('{') && found.parse::<i64>().is_ok() => return None,
+            _ if want.starts_with('{') => {}
             _ if want != found => return None,
             _ => {}
         }
@@ -89,7 +89,7 @@ pub fn read_problem(prompt: &str) -> Problem {
         if !matches!(words[0], "On" | "In") || !markers.contains(&words[1].to_owned()) {
             continue;
         }
-        let found: Vec<(&EventTemplate, (Option<i64>, Option<i64>))> = library()
+        let found: Vec<(&EventTemplate, Operands)> = library()
             .unwrap()
             .scenes
             .iter()

@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 pub mod model;
 pub mod shell;
+pub mod stories;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print arithmetic stories as training rows.
+    Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page (roff).
@@ -99,6 +102,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(cli: Cli) -> Result<Exit> {
     match cli.command {
+        Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
         None => open(&cli.model, &cli.files),

@@ -23,6 +23,7 @@ pub mod resume;
 pub mod run;
 pub mod score;
 pub mod shell;
+pub mod stories;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Print arithmetic stories as training rows.
+    Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page (roff).
@@ -115,6 +118,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
         None => open(&cli.model, &cli.files),

@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 pub mod batch;
 pub mod critique;
+pub mod doctor;
+mod doctor_text;
 pub mod host;
 pub mod interrupt;
 pub mod model;
@@ -81,6 +83,8 @@ pub enum Command {
     Score(score::ScoreArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
+    /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page (roff).
@@ -119,6 +123,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
         Some(Command::Stories(args)) => stories::stories(&args),
+        Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
         None => open(&cli.model, &cli.files),

@@ -18,7 +18,7 @@ impl Page {
     }
 
     fn line(&mut self, name: &str, value: impl AsRef<str>) {
-        let _ = writeln!(self.0, "  {name:<16} {}", value.as_ref());
+        let _ = writeln!(self.0, "  {name:<23} {}", value.as_ref());
     }
 }
 
@@ -90,7 +90,7 @@ pub fn model(report: &Report) -> String {
     );
     page.head(&format!("tokens of an example ({})", report.tokens.len()));
     for (part, range, text) in runs(&report.tokens) {
-        page.line(part, format!("{range:<9} {text}"));
+        page.line(part, format!("{range:<7} {text}"));
     }
     let end = report.tokens.get(report.read_at);
     page.line(
@@ -115,7 +115,7 @@ pub fn model(report: &Report) -> String {
         for variant in &rewards.variants {
             let Ok(()) = writeln!(
                 page.0,
-                "  {:<16} {:>10.6} {:>+10.6}  {}",
+                "  {:<23} {:>10.6} {:>+10.6}  {}",
                 variant.name,
                 variant.reward,
                 variant.delta,

@@ -68,18 +68,18 @@ pub fn render(template: &Template, tokenizer: &Tokenizer, turns: &[(Part, Messag
             "Remove the noncharacter, or let special tokens act (--raw-special).",
         ));
     }
+    let mut found = Rendered { text: plain.clone(), ..Rendered::default() };
     if !reserved {
         let edges = unmark(&template.render(&mark(tokenizer, turns, true)).unwrap_or_default(), turns);
-        if edges.text == plain {
+        let contents = messages.iter().filter(|m| !strip(&m.content).is_empty()).count();
+        if edges.text == plain && edges.spans.len() == contents {
             return Ok(Rendered { specials, ..edges });
         }
+        // The template looks into the contents: only the literals can be marked, and the contents are searched for.
+        if !specials.is_empty() {
+            found = unmark(&template.render(&mark(tokenizer, turns, false))?, turns);
+        }
     }
-    // The template looks into the contents: only the literals can be marked, and the contents are searched for.
-    let mut found = if specials.is_empty() {
-        Rendered { text: plain, ..Rendered::default() }
-    } else {
-        unmark(&template.render(&mark(tokenizer, turns, false))?, turns)
-    };
     found.spans = search(&found.text, turns);
     Ok(Rendered { specials, ..found })
 }

@@ -90,18 +90,36 @@ impl Text {
     }
 
     /// One or more turns templated and tokenised alone, as the reference's training collator does with prompt, answer and
-    /// critique turn in turn; without `keep_bos` a BOS text at its beginning is taken off.
+    /// critique turn in turn; without `keep_bos` a BOS text at its beginning is taken off. Where the template refuses an
+    /// answer without a question (Gemma's), it is what the answer adds to one.
     pub fn template_turn(
         &self,
         turns: &[(Part, Message)],
         keep_bos: bool,
         raw_special: bool,
     ) -> Result<Formatted> {
-        let mut chat = render(&self.0.template, &self.0.tokenizer, turns)?;
+        let mut chat = match render(&self.0.template, &self.0.tokenizer, turns) {
+            Err(error) if turns.first().is_some_and(|(_, m)| m.role == "assistant") => {
+                self.after_a_question(turns).ok_or(error)?
+            }
+            other => other?,
+        };
         if let Some(bos) = self.0.rule.bos.as_ref().filter(|b| !keep_bos && chat.text.starts_with(&b.text)) {
             cut(&mut chat, 0..bos.text.len());
         }
         self.formatted(chat, raw_special)
+    }
+
+    fn after_a_question(&self, turns: &[(Part, Message)]) -> Option<Rendered> {
+        let question = Message { role: "user".into(), content: "x".into() };
+        let before = self.0.template.render(std::slice::from_ref(&question)).ok()?;
+        let with = [&[(Part::Template, question)], turns].concat();
+        let mut chat = render(&self.0.template, &self.0.tokenizer, &with).ok()?;
+        if !chat.text.starts_with(&before) {
+            return None;
+        }
+        cut(&mut chat, 0..before.len());
+        Some(chat)
     }
 
     fn formatted(&self, chat: Rendered, raw_special: bool) -> Result<Formatted> {

@@ -234,12 +234,12 @@ fn well_known_bases_are_complete() {
     assert!(names.len() > 50);
     for name in names {
         let b = Backbone::well_known(name).unwrap().unwrap();
-        let billions = name.split(['-', '/']).filter_map(|w| {
+        let mut billions = name.split(['-', '/']).filter_map(|w| {
             let w = w.to_lowercase();
             let million = w.strip_suffix('m').and_then(|n| n.parse::<f64>().ok()).map(|m| m / 1000.0);
             million.or_else(|| w.strip_suffix('b').and_then(|n| n.parse().ok()))
         });
-        let billions = billions.last().unwrap();
+        let billions = billions.next_back().unwrap();
         let parameters: usize =
             outloud::checkpoint::backbone_tensors(&b).iter().map(|(_, s)| s.iter().product::<usize>()).sum();
         // Names round, and some leave the embedding out.

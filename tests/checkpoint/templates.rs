@@ -161,7 +161,7 @@ fn with(template: &str, tokens: &[&str], bos: &str, eos: &str) -> Checkpoint {
     config["eos_token"] = json!({"content": eos, "lstrip": false});
     config["pad_token"] = json!(null);
     config["chat_template"] = json!(template);
-    copy.write("tokenizer_config.json", &config.to_string());
+    copy.write("tokenizer_config.json", config.to_string());
     copy.open().unwrap()
 }
 
@@ -265,7 +265,7 @@ fn zephyr_needs_trimmed_blocks() {
 /// What a template made of these messages writes.
 fn rendered(template: &str) -> String {
     let copy = Copy::of("classic-llama-tiny");
-    copy.write("chat_template.jinja", &format!("{template}{{{{ messages[-1].content }}}}<|eot_id|>"));
+    copy.write("chat_template.jinja", format!("{template}{{{{ messages[-1].content }}}}<|eot_id|>"));
     let checkpoint = copy.open().unwrap();
     let formatted = checkpoint.text.format(&Prompt::Text("Hi".into()), "", None, false).unwrap();
     formatted.text.strip_suffix("<|eot_id|>").unwrap().to_owned()
@@ -310,7 +310,7 @@ fn a_list_of_templates_uses_the_default_one_and_a_file_wins() {
     let plain = config["chat_template"].clone();
     config["chat_template"] =
         json!([{"name": "tool_use", "template": "x"}, {"name": "default", "template": plain}]);
-    copy.write("tokenizer_config.json", &config.to_string());
+    copy.write("tokenizer_config.json", config.to_string());
     let prompt = Prompt::Text("Hi".into());
     let original =
         crate::fixtures::open("classic-llama-tiny").text.format(&prompt, "Yes.", None, false).unwrap();

@@ -52,9 +52,14 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// No tensors.
+    pub fn none() -> Self {
+        Self { shards: Vec::new(), entries: BTreeMap::new() }
+    }
+
     /// Finds and checks the files: headers, offsets and lengths, not the numbers.
     pub fn open(source: &Source) -> Result<Self> {
-        let mut weights = Self { shards: Vec::new(), entries: BTreeMap::new() };
+        let mut weights = Self::none();
         if source.has(SINGLE) {
             weights.add(source, SINGLE)?;
             return Ok(weights);

@@ -99,9 +99,9 @@ fn pair(object: &Map<String, Value>, chosen: &Value, rejected: &Value) -> Result
         }
         None => Prompt::Messages(chosen_before),
     };
-    let side = |name: &'static str, text, keys| item(object, prompt.clone(), (name, text), keys);
+    let side = |text, keys| item(object, prompt.clone(), text, keys);
     Ok(Content::Pair {
-        chosen: side("chosen", chosen, ["chosen_critique", "chosen_feedback", "chosen_critique_token_ids"])?,
+        chosen: side(chosen, ["chosen_critique", "chosen_feedback", "chosen_critique_token_ids"])?,
         rejected: side(rejected, ["rejected_critique", "rejected_feedback", "rejected_critique_token_ids"])?,
     })
 }

@@ -1,9 +1,26 @@
 //! What happens element by element: norms, rotation, softmax, gated activations.
+//!
+//! Each is a [`WithSimd`] whose body is inlined into code compiled for the vectors at hand; a closure would not have to be.
 
+use pulp::{Simd, WithSimd};
+
+use super::simd::dispatch;
 use crate::{
     checkpoint::Activation,
-    model::ops::kernel::{dot, exp, max, sum, tanh, vectorized},
+    model::ops::kernel::{exp, max, tanh},
 };
+
+/// Sum over `f`, in 16 partial sums.
+#[inline(always)]
+fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0f32; 16];
+    let chunks = x.chunks_exact(16);
+    let tail: f32 = chunks.remainder().iter().map(|&x| f(x)).sum();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane += f(x));
+    }
+    lanes.iter().sum::<f32>() + tail
+}
 
 /// A norm's weights as numbers.
 #[derive(Clone, Copy)]
@@ -17,38 +34,56 @@ pub(super) struct NormView<'a> {
 impl NormView<'_> {
     #[inline(always)]
     fn scale(&self, row: &[f32]) -> f32 {
-        1.0 / (dot(row, row) / row.len() as f32 + self.eps).sqrt()
-    }
-
-    /// RMSNorm of each row of `x` (`[_, width of the norm]`) into `out`.
-    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
-        let width = self.weight.len();
-        vectorized(|| {
-            for (row, out) in x.chunks(width).zip(out.chunks_mut(width)) {
-                let scale = self.scale(row);
-                for ((out, x), w) in out.iter_mut().zip(row).zip(self.weight) {
-                    *out = x * scale * (w + self.offset);
-                }
-            }
-        });
+        1.0 / (sum(row, |x| x * x) / row.len() as f32 + self.eps).sqrt()
     }
 }
 
-/// `x += y`, or `x += norm(y)`; rows as wide as the norm.
-pub(super) fn add_residual(x: &mut [f32], y: &[f32], norm: Option<NormView<'_>>) {
-    vectorized(|| {
-        let Some(norm) = norm else {
-            x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+/// RMSNorm of each row of `x` (`[_, weight.len()]`) into `out`.
+struct RmsNorm<'a> {
+    pub x: &'a [f32],
+    pub out: &'a mut [f32],
+    pub norm: NormView<'a>,
+}
+
+impl WithSimd for RmsNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = self.norm.weight.len();
+        for (row, out) in self.x.chunks(width).zip(self.out.chunks_mut(width)) {
+            let scale = self.norm.scale(row);
+            for ((out, x), w) in out.iter_mut().zip(row).zip(self.norm.weight) {
+                *out = x * scale * (w + self.norm.offset);
+            }
+        }
+    }
+}
+
+/// `x += y`, or `x += rms_norm(y)`; rows as wide as the norm.
+struct AddResidual<'a> {
+    pub x: &'a mut [f32],
+    pub y: &'a [f32],
+    pub norm: Option<NormView<'a>>,
+}
+
+impl WithSimd for AddResidual<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Some(norm) = self.norm else {
+            self.x.iter_mut().zip(self.y).for_each(|(x, y)| *x += y);
             return;
         };
         let width = norm.weight.len();
-        for (x, y) in x.chunks_mut(width).zip(y.chunks(width)) {
+        for (x, y) in self.x.chunks_mut(width).zip(self.y.chunks(width)) {
             let scale = norm.scale(y);
             for ((x, y), w) in x.iter_mut().zip(y).zip(norm.weight) {
                 *x += y * scale * (w + norm.offset);
             }
         }
-    });
+    }
 }
 
 /// What heads go through before attention: a norm (where there is one), rotation by half, scaling.
@@ -65,28 +100,6 @@ pub(super) struct Rotation<'a> {
 }
 
 impl Rotation<'_> {
-    /// For consecutive tokens, the first of which is `token`: from each of `rows` the heads `columns` (a multiple of
-    /// `dim`, starting at `column`), into `out`.
-    pub fn apply<'a>(
-        &self,
-        token: usize,
-        rows: impl Iterator<Item = &'a [f32]>,
-        column: usize,
-        columns: usize,
-        out: &mut [f32],
-    ) {
-        let half = self.dim / 2;
-        let angles = self.cos.chunks(half).zip(self.sin.chunks(half)).skip(token);
-        vectorized(|| {
-            for ((row, out), (cos, sin)) in rows.zip(out.chunks_mut(columns)).zip(angles) {
-                let heads = row.get(column..column + columns).unwrap_or_default();
-                for (x, out) in heads.chunks(self.dim).zip(out.chunks_mut(self.dim)) {
-                    self.head(x, out, cos, sin);
-                }
-            }
-        });
-    }
-
     #[inline(always)]
     fn head(&self, x: &[f32], out: &mut [f32], cos: &[f32], sin: &[f32]) {
         let half = cos.len();
@@ -110,25 +123,75 @@ impl Rotation<'_> {
     }
 }
 
-/// Softmax in place, after soft-capping where asked.
-pub(super) fn softmax(scores: &mut [f32], softcap: Option<f32>) {
-    vectorized(|| {
-        if let Some(cap) = softcap {
-            scores.iter_mut().for_each(|s| *s = cap * tanh(*s / cap));
+/// Some heads of consecutive tokens, rotated.
+pub(super) struct Rotate<'a> {
+    pub rotation: Rotation<'a>,
+    /// All tokens' rows, `stride` numbers each.
+    pub x: &'a [f32],
+    pub stride: usize,
+    /// The first token to take.
+    pub token: usize,
+    /// The first number of its row to take.
+    pub column: usize,
+    /// How many numbers of each row, a multiple of the head's width.
+    pub columns: usize,
+    /// `[tokens, columns]`.
+    pub out: &'a mut [f32],
+}
+
+impl WithSimd for Rotate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { rotation, x, stride, token, column, columns, out } = self;
+        let half = rotation.dim / 2;
+        let angles = rotation.cos.chunks(half).zip(rotation.sin.chunks(half)).skip(token);
+        let rows = x.chunks(stride).skip(token);
+        for ((row, out), (cos, sin)) in rows.zip(out.chunks_mut(columns)).zip(angles) {
+            let heads = row.get(column..column + columns).unwrap_or_default();
+            for (x, out) in heads.chunks(rotation.dim).zip(out.chunks_mut(rotation.dim)) {
+                rotation.head(x, out, cos, sin);
+            }
         }
-        let largest = max(scores);
-        scores.iter_mut().for_each(|s| *s = exp(*s - largest));
-        let total = sum(scores.len(), |i| scores.get(i).copied().unwrap_or_default());
-        let inverse = 1.0 / total;
-        scores.iter_mut().for_each(|s| *s *= inverse);
-    });
+    }
+}
+
+/// Softmax in place, after soft-capping where asked.
+struct Softmax<'a> {
+    pub scores: &'a mut [f32],
+    pub softcap: Option<f32>,
+}
+
+impl WithSimd for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        if let Some(cap) = self.softcap {
+            self.scores.iter_mut().for_each(|s| *s = cap * tanh(*s / cap));
+        }
+        let max = max(self.scores);
+        self.scores.iter_mut().for_each(|s| *s = exp(*s - max));
+        let inverse = 1.0 / sum(self.scores, |s| s);
+        self.scores.iter_mut().for_each(|s| *s *= inverse);
+    }
 }
 
 /// `gate = activation(gate) * up`.
-pub(super) fn glu(gate: &mut [f32], up: &[f32], activation: Activation) {
-    vectorized(|| {
-        let pairs = gate.iter_mut().zip(up);
-        match activation {
+struct Glu<'a> {
+    pub gate: &'a mut [f32],
+    pub up: &'a [f32],
+    pub activation: Activation,
+}
+
+impl WithSimd for Glu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let pairs = self.gate.iter_mut().zip(self.up);
+        match self.activation {
             Activation::Silu => pairs.for_each(|(g, u)| *g = *g / (1.0 + exp(-*g)) * u),
             Activation::GeluTanh => pairs.for_each(|(g, u)| {
                 let x = *g;
@@ -141,5 +204,25 @@ pub(super) fn glu(gate: &mut [f32], up: &[f32], activation: Activation) {
                 *g = 0.5 * x * (1.0 + erf) * u;
             }),
         }
-    });
+    }
+}
+
+/// [`RmsNorm`].
+pub(super) fn rms_norm(norm: NormView<'_>, x: &[f32], out: &mut [f32]) {
+    dispatch(RmsNorm { x, out, norm });
+}
+
+/// [`AddResidual`].
+pub(super) fn add_residual(x: &mut [f32], y: &[f32], norm: Option<NormView<'_>>) {
+    dispatch(AddResidual { x, y, norm });
+}
+
+/// [`Softmax`].
+pub(super) fn softmax(scores: &mut [f32], softcap: Option<f32>) {
+    dispatch(Softmax { scores, softcap });
+}
+
+/// [`Glu`].
+pub(super) fn glu(gate: &mut [f32], up: &[f32], activation: Activation) {
+    dispatch(Glu { gate, up, activation });
 }

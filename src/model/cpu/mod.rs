@@ -15,8 +15,9 @@ use rayon::prelude::*;
 
 use self::{
     attention::{Heads, Row, Run},
-    math::{NormView, Rotation, add_residual},
+    math::{NormView, Rotate, Rotation, add_residual},
     matmul::{Product, linear},
+    simd::dispatch,
 };
 use super::{
     Chunk, Model,
@@ -49,6 +50,22 @@ pub(super) fn forward(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) 
         rayon::scope(|_| result = Some(run()));
         result.unwrap_or(Err(Error::Cancelled))
     }
+}
+
+/// `[M, hidden]` -> `[M, vocab]` without gradients.
+pub(super) fn logits(hidden: &Tensor, lm_head: &Tensor) -> Result<Tensor> {
+    let (rows, width) = hidden.dims2()?;
+    let vocab = lm_head.dim(0)?;
+    if lm_head.dim(1)? != width {
+        return Err(Error::Usage(format!("logits of {width} numbers, the model has {:?}", lm_head.dims())));
+    }
+    let mut y = vec![0.0; rows * vocab];
+    let hidden = hidden.contiguous()?;
+    let (x, w) = (Slice::lock(&hidden)?, Slice::lock(lm_head)?);
+    if rows > 0 {
+        linear(x.get(), width, [Product { w: w.get(), bias: None, y: &mut y }]);
+    }
+    Ok(Tensor::from_vec(y, (rows, vocab), hidden.device())?)
 }
 
 fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<Computed> {
@@ -86,8 +103,8 @@ fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<C
             let layer_kv = own.get_mut(plane * len..(plane + 2 * kv_width) * len).unwrap_or_default();
             let (keys, values) = layer_kv.split_at_mut(kv_width * len);
             by_head(keys, len * dim, |head, plane| {
-                let rows = k.chunks(kv_width).skip(at);
-                rotation.apply(at, rows, head * dim, dim, plane);
+                let (stride, column, columns) = (kv_width, head * dim, dim);
+                dispatch(Rotate { rotation, x: &k, stride, token: at, column, columns, out: plane });
             });
             by_head(values, len * dim, |head, plane| {
                 for (row, out) in v.chunks(kv_width).skip(at).zip(plane.chunks_mut(dim)) {
@@ -96,8 +113,16 @@ fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<C
             });
             let packed = packed.get_mut(at * q_width..(at + len) * q_width).unwrap_or_default();
             by_head(packed, len * group * dim, |head, plane| {
-                let rows = q.chunks(q_width).skip(at);
-                q_rotation.apply(at, rows, head * group * dim, group * dim, plane);
+                let (stride, column, columns) = (q_width, head * group * dim, group * dim);
+                dispatch(Rotate {
+                    rotation: q_rotation,
+                    x: &q,
+                    stride,
+                    token: at,
+                    column,
+                    columns,
+                    out: plane,
+                });
             });
             at += len;
         }
@@ -229,7 +254,7 @@ impl<'a> NormGuard<'a> {
     }
 
     fn apply(&self, x: &[f32], out: &mut [f32]) {
-        self.view().apply(x, out);
+        math::rms_norm(self.view(), x, out);
     }
 }
 

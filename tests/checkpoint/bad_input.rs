@@ -224,6 +224,9 @@ fn tokenizers_and_templates() {
     copy.edit("tokenizer_config.json", |c| c["eos_token"] = json!("<|nobody|>"));
     refused(&copy, &["eos_token", "<|nobody|>", "does not know"]);
     let copy = Copy::of("cloud-llama-tiny");
+    copy.edit("tokenizer_config.json", |c| c["added_tokens_decoder"]["772"] = json!({"content": "<extra>"}));
+    refused(&copy, &["added_tokens_decoder", "<extra>", "do not belong together"]);
+    let copy = Copy::of("cloud-llama-tiny");
     copy.edit("tokenizer.json", |t| t["added_tokens"][3]["id"] = json!(9000));
     refused(&copy, &["tokenizer.json", "9000"]);
     let copy = Copy::of("cloud-llama-tiny");

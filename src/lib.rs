@@ -14,5 +14,7 @@ pub mod engine;
 pub mod error;
 pub mod model;
 pub mod rows;
+pub mod stories;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -11,8 +11,19 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{Error, Result};
 
+pub mod batch;
+pub mod critique;
+pub mod host;
+pub mod interrupt;
 pub mod model;
+pub mod options;
+pub mod output;
+pub mod result;
+pub mod resume;
+pub mod run;
+pub mod score;
 pub mod shell;
+pub mod stories;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +75,12 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write critiques and read their rewards.
+    Critique(critique::CritiqueArgs),
+    /// Read the rewards of given critiques.
+    Score(score::ScoreArgs),
+    /// Print arithmetic stories as training rows.
+    Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page (roff).
@@ -86,7 +103,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
             return exit;
         }
     };
-    match run(cli) {
+    match dispatch(cli) {
         Ok(exit) => exit,
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(Error::Cancelled) => Exit::Interrupted,
@@ -97,8 +114,11 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit> {
+fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
+        Some(Command::Critique(args)) => args.run(),
+        Some(Command::Score(args)) => args.run(),
+        Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
         None => open(&cli.model, &cli.files),

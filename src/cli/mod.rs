@@ -4,6 +4,7 @@
 //! usage, 130 interrupted). Never draws; the screen is opened through `tui`.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -112,7 +113,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(Error::Cancelled) => Exit::Interrupted,
         Err(error) => {
-            eprintln!("outloud: {error}");
+            say(&error.to_string());
             if matches!(error, Error::Usage(_)) { Exit::Usage } else { Exit::Failed }
         }
     }
@@ -149,4 +150,22 @@ fn check_files(files: &[PathBuf]) -> Result<()> {
         Some(name) => format!("no file `{word}`; did you mean `outloud {name}`?"),
         None => format!("no file `{word}`; `outloud --help` lists the subcommands"),
     }))
+}
+
+/// A message to people, on standard error. Files and models have a say in messages: control characters are shown, not sent.
+fn say(message: &str) {
+    // Nobody listens: nothing to do about it.
+    let _ = writeln!(std::io::stderr(), "outloud: {}", visible(message));
+}
+
+/// Control characters as they are written in code, line breaks left.
+fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() && c != '\n' {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        shown
+    })
 }

@@ -118,9 +118,7 @@ impl Batch {
         let unmatched = if interrupted { 0 } else { self.output.unmatched().len() };
         self.output.finish()?;
         if interrupted {
-            eprintln!(
-                "outloud: interrupted; finished rows are kept, and with --out --resume goes on after them"
-            );
+            say("interrupted; finished rows are kept, and with --out --resume goes on after them");
             return Ok(Exit::Interrupted);
         }
         if self.failed > 0 {

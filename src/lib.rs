@@ -15,5 +15,6 @@ pub mod error;
 pub mod model;
 pub mod rows;
 pub mod stories;
+pub mod train;
 
 pub use error::{Error, Result};

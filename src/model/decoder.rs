@@ -184,7 +184,7 @@ impl Model {
     /// [`Error::Usage`] for an id outside the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         self.check_ids(ids)?;
-        let rows = self.embedding.index_select(&Tensor::new(ids, self.device())?, 0)?;
+        let rows = ops::select_rows(&self.embedding, ids)?;
         Ok(match self.backbone.embedding_scale {
             Some(scale) => (rows * scale)?,
             None => rows,

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod recipe;
 pub mod rows;
 pub mod stories;
 pub mod train;

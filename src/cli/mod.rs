@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 pub mod batch;
 pub mod critique;
+pub mod demo_model;
 pub mod host;
 pub mod interrupt;
 pub mod model;
@@ -79,6 +80,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Make the demo model and its twins from nothing.
+    DemoModel(demo_model::DemoModelArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
@@ -118,6 +121,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),

@@ -22,10 +22,13 @@ pub struct Stage {
     pub work: Work,
 }
 
+/// Makes a file or folder at a path.
+pub type Make = Box<dyn Fn(&Path) -> Result<()>>;
+
 /// How a stage is done.
 pub enum Work {
     /// Writes to a path aside, which then becomes [`Stage::makes`].
-    Write(Box<dyn Fn(&Path) -> Result<()>>),
+    Write(Make),
     /// A command of `outloud` that resumes by itself.
     Command(Vec<String>),
 }

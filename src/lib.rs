@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod recipe;
 pub mod rows;
 pub mod stories;
 pub mod train;

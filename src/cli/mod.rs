@@ -11,7 +11,17 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{Error, Result};
 
+pub mod batch;
+pub mod critique;
+pub mod host;
+pub mod interrupt;
 pub mod model;
+pub mod options;
+pub mod output;
+pub mod result;
+pub mod resume;
+pub mod run;
+pub mod score;
 pub mod shell;
 pub mod stories;
 
@@ -65,6 +75,10 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write critiques and read their rewards.
+    Critique(critique::CritiqueArgs),
+    /// Read the rewards of given critiques.
+    Score(score::ScoreArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
@@ -89,7 +103,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
             return exit;
         }
     };
-    match run(cli) {
+    match dispatch(cli) {
         Ok(exit) => exit,
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(Error::Cancelled) => Exit::Interrupted,
@@ -100,8 +114,10 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit> {
+fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
+        Some(Command::Critique(args)) => args.run(),
+        Some(Command::Score(args)) => args.run(),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),

@@ -24,6 +24,7 @@ pub mod run;
 pub mod score;
 pub mod shell;
 pub mod stories;
+pub mod train;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Train a reward model in a folder; the same command resumes.
+    Train(train::TrainArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
@@ -118,6 +121,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Train(args)) => args.run(),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),

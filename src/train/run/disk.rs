@@ -12,7 +12,8 @@ pub const ASIDE: &str = ".writing-";
 
 /// An I/O error with its path, and what to do when the disk is full.
 pub fn failed(path: &Path, error: std::io::Error) -> Error {
-    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+    let full =
+        matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
     if full {
         return Error::invalid(
             path.display().to_string(),

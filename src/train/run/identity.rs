@@ -11,7 +11,8 @@ use crate::train::config::{Config, flatten, to_table};
 use crate::{Error, Result};
 
 /// Keys that may change from one start to the next: they do not touch the numbers.
-const FREE: [&str; 6] = ["version", "model.source", "data.files", "config.save-every", "config.keep", "config.shards"];
+const FREE: [&str; 6] =
+    ["version", "model.source", "data.files", "config.save-every", "config.keep", "config.shards"];
 
 /// What a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

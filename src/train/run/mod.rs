@@ -13,7 +13,6 @@ mod tensors;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use candle_core::Device;
@@ -99,12 +98,12 @@ pub struct Summary {
     pub result: PathBuf,
 }
 
-/// Trains, or goes on training. `stop` ends the run after the step in hand, saved.
+/// Trains, or goes on training. Once `stop` is true the run ends after the step in hand, saved.
 ///
 /// # Errors
 /// [`Error::Invalid`] for bad data, a folder of another run, a loss that is not finite, a full disk; in each case the last
 /// good checkpoint stays.
-pub fn train(job: &Job, observe: &mut dyn FnMut(&Event), stop: &AtomicBool) -> Result<Outcome> {
+pub fn train(job: &Job, observe: &mut dyn FnMut(&Event), stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let data = Data::read(&job.data, job.config.method)?;
     let start = Start::open(&job.origin, &job.config, &job.device)?;
     let (rows, notes) = collate(&job.config, &start, &data)?;
@@ -132,7 +131,10 @@ fn collate(config: &Config, start: &Start, data: &Data) -> Result<(Vec<PairRows>
     let mut notes = Vec::new();
     let context = start.backbone().max_position_embeddings;
     if config.max_len > context {
-        notes.push(format!("rows are cut at {context} tokens, the model's context, not at {}", config.max_len));
+        notes.push(format!(
+            "rows are cut at {context} tokens, the model's context, not at {}",
+            config.max_len
+        ));
     }
     let max_len = config.max_len.min(context);
     let collator = Collator {
@@ -152,7 +154,11 @@ fn collate(config: &Config, start: &Start, data: &Data) -> Result<(Vec<PairRows>
         ));
     }
     if data.ties > 0 {
-        notes.push(format!("{} of {} pairs have the same text twice: they teach no preference", data.ties, rows.len()));
+        notes.push(format!(
+            "{} of {} pairs have the same text twice: they teach no preference",
+            data.ties,
+            rows.len()
+        ));
     }
     if config.method.has_critique() && all().all(|r| r.target_count() == 0) {
         return Err(Error::invalid(
@@ -198,7 +204,7 @@ fn run(
     rows: &[PairRows],
     notes: Vec<String>,
     say: &mut dyn FnMut(Event),
-    stop: &AtomicBool,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Outcome> {
     let (out, config) = (&job.out, &job.config);
     let lens = rows.iter().map(PairRows::tokens).collect();
@@ -241,7 +247,9 @@ fn run(
     let mut position = restored.unwrap_or(Position { seed: config.seed, ..Position::default() });
     let (mut metrics, lost) = Metrics::open(&out.join("metrics.jsonl"), position.metrics_bytes)?;
     if lost {
-        say(Event::Note("metrics.jsonl was shorter than at the checkpoint: lines of earlier steps are lost".into()));
+        say(Event::Note(
+            "metrics.jsonl was shorter than at the checkpoint: lines of earlier steps are lost".into(),
+        ));
     }
     let (learn, all) = trainer.params.counts();
     say(Event::Note(format!(
@@ -269,10 +277,11 @@ fn run(
         position.updates = trainer.optimizer.updates;
         position.tokens += report.tokens as u64;
         position.seconds += seconds;
-        let record = record(position.step, epoch, &report, batch.len(), config.optimizer.lr * factor, seconds);
+        let record =
+            record(position.step, epoch, &report, batch.len(), config.optimizer.lr * factor, seconds);
         metrics.append(&record)?;
         say(Event::Step(record));
-        let stopping = stop.load(Ordering::Relaxed);
+        let stopping = stop();
         if stopping || position.step % config.save_every == 0 || position.step == steps {
             position.metrics_bytes = metrics.sync()?;
             state::save(&checkpoints, &trainer, &position, config.keep)?;
@@ -287,14 +296,7 @@ fn run(
     Ok(Outcome::Finished(summary))
 }
 
-fn record(
-    step: usize,
-    epoch: usize,
-    report: &StepReport,
-    pairs: usize,
-    lr: f64,
-    seconds: f64,
-) -> Record {
+fn record(step: usize, epoch: usize, report: &StepReport, pairs: usize, lr: f64, seconds: f64) -> Record {
     let mean = |values: &mut dyn Iterator<Item = f64>| {
         (!report.rewards.is_empty()).then(|| values.sum::<f64>() / report.rewards.len() as f64)
     };

@@ -29,8 +29,9 @@ pub fn write(path: &Path, checkpoint: &Checkpoint, params: &Params, loss: Loss) 
 
 fn set_method(path: &Path, loss: Loss) -> Result<()> {
     let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let mut config: Map<String, Value> = serde_json::from_slice(&text)
-        .map_err(|e| Error::invalid(path.display().to_string(), e.to_string(), "a JSON object", "Report this."))?;
+    let mut config: Map<String, Value> = serde_json::from_slice(&text).map_err(|e| {
+        Error::invalid(path.display().to_string(), e.to_string(), "a JSON object", "Report this.")
+    })?;
     let method = if loss == Loss::Classic { "vanilla" } else { "teacher" };
     config.insert("feedback_method".into(), method.into());
     config.insert("torch_dtype".into(), "float32".into());

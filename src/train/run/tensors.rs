@@ -55,7 +55,9 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Numbers<'_>>) -> Result<()>
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|e| match e {
         SafeTensorError::IoError(e) => failed(path, e),
-        other => Error::invalid(path.display().to_string(), other.to_string(), "tensors to write", "Report this."),
+        other => {
+            Error::invalid(path.display().to_string(), other.to_string(), "tensors to write", "Report this.")
+        }
     })
 }
 
@@ -63,7 +65,12 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Numbers<'_>>) -> Result<()>
 pub fn read(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let bad = |found: String| {
-        Error::invalid(path.display().to_string(), found, "f32 tensors as a run writes them", "The file is damaged.")
+        Error::invalid(
+            path.display().to_string(),
+            found,
+            "f32 tensors as a run writes them",
+            "The file is damaged.",
+        )
     };
     let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
     let mut tensors = BTreeMap::new();

@@ -120,7 +120,11 @@ fn killed_at_every_moment_of_its_writes() {
         let mut child = run.start(Some((name, n)));
         let waiting = Instant::now();
         while run.passed().iter().filter(|p| *p == name).count() < n {
-            assert!(waiting.elapsed() < Duration::from_secs(120), "{name}:{n} never came; {:?}", run.passed());
+            assert!(
+                waiting.elapsed() < Duration::from_secs(120),
+                "{name}:{n} never came; {:?}",
+                run.passed()
+            );
             assert!(child.try_wait().unwrap().is_none(), "{name}:{n} never came; {:?}", run.passed());
             std::thread::sleep(Duration::from_millis(2));
         }

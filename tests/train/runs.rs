@@ -45,7 +45,15 @@ fn job(dir: &TempDir, recipe: &str, keys: &str) -> Job {
 
 fn run(job: &Job) -> (outloud::Result<Outcome>, Vec<String>) {
     let mut notes = Vec::new();
-    let outcome = train(job, &mut |event| if let Event::Note(note) = event { notes.push(note.clone()) }, &|| false);
+    let outcome = train(
+        job,
+        &mut |event| {
+            if let Event::Note(note) = event {
+                notes.push(note.clone())
+            }
+        },
+        &|| false,
+    );
     (outcome, notes)
 }
 
@@ -66,7 +74,15 @@ pub fn timeless(records: Vec<Record>) -> Vec<Record> {
 
 fn stop_after(job: &Job, steps: usize) {
     let seen = Cell::new(0);
-    let outcome = train(job, &mut |e| if let Event::Step(r) = e { seen.set(r.step) }, &|| seen.get() >= steps);
+    let outcome = train(
+        job,
+        &mut |e| {
+            if let Event::Step(r) = e {
+                seen.set(r.step)
+            }
+        },
+        &|| seen.get() >= steps,
+    );
     assert_eq!(outcome.unwrap(), Outcome::Interrupted(steps));
 }
 
@@ -143,7 +159,8 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
             }
             let (outcome, notes) = run(&job);
             assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?}");
-            let told = notes.iter().any(|n| n.contains("checkpoint of step 4 is damaged") && n.contains(file));
+            let told =
+                notes.iter().any(|n| n.contains("checkpoint of step 4 is damaged") && n.contains(file));
             assert!(told, "{file} {damage}: {notes:?}");
             assert!(notes.iter().any(|n| n.contains("step 2 of 6")), "{notes:?}");
             assert_eq!(timeless(records(&job)), expected, "{file} {damage}");
@@ -237,7 +254,13 @@ fn bad_rows_are_named() {
     );
     std::fs::write(&job.data[0], text).unwrap();
     let error = message(&job);
-    for part in ["4 bad rows of 5", "rows.jsonl:3 (prompt: missing)", "rows.jsonl:4 (rejected_feedback: missing)", "rows.jsonl:5 (no JSON", "rows.jsonl:6 (prompt: neither text nor messages)"] {
+    for part in [
+        "4 bad rows of 5",
+        "rows.jsonl:3 (prompt: missing)",
+        "rows.jsonl:4 (rejected_feedback: missing)",
+        "rows.jsonl:5 (no JSON",
+        "rows.jsonl:6 (prompt: neither text nor messages)",
+    ] {
         assert!(error.contains(part), "{part}: {error}");
     }
     assert!(!job.out.exists(), "nothing is made before the rows are good");
@@ -257,7 +280,8 @@ fn rows_over_the_limit_are_counted_before_the_start() {
     let dir = TempDir::new().unwrap();
     let (outcome, notes) = run(&job(&dir, "cloud", QUICK));
     outcome.unwrap();
-    assert!(notes[0].contains("2 of 6 rows are longer than 128 tokens"), "{notes:?}");
+    assert!(notes[0].contains("1 of 6 rows are longer than 128 tokens"), "{notes:?}");
+    assert!(notes[1].contains("2 of 6 rows have exactly 128 tokens"), "{notes:?}");
     let dir = TempDir::new().unwrap();
     let text = message(&job(&dir, "csft", &QUICK.replace("max-len = 128", "max-len = 12")));
     assert!(text.contains("no critique within 12 tokens"), "{text}");
@@ -319,10 +343,13 @@ const RESULTS: [(&str, &str, &str); 5] = [
 #[test]
 fn results_load_here_and_in_the_python_reference() {
     let python = std::env::var("OUTLOUD_PYTHON").unwrap_or_else(|_| "python3".into());
-    let probe = std::process::Command::new(&python).args(["-c", "import torch, transformers, safetensors"]).output();
+    let probe =
+        std::process::Command::new(&python).args(["-c", "import torch, transformers, safetensors"]).output();
     let with_python = probe.is_ok_and(|o| o.status.success());
     if !with_python {
-        eprintln!("SKIPPED: the Python half; `{python}` has no torch, transformers and safetensors (set OUTLOUD_PYTHON)");
+        eprintln!(
+            "SKIPPED: the Python half; `{python}` has no torch, transformers and safetensors (set OUTLOUD_PYTHON)"
+        );
     }
     let sequences: Vec<Vec<u32>> = vec![vec![3, 1, 4, 1, 5, 9, 2, 6], (20..60).collect()];
     for (name, recipe, keys) in RESULTS {
@@ -360,7 +387,8 @@ fn python_rewards(python: &str, result: &Path, sequences: &[Vec<u32>]) -> Vec<Ve
 #[test]
 fn a_cloud_model_goes_on_from_a_csft_result_and_turns_classic() {
     let (_a, csft) = result_of("cloud-llama-tiny", "csft", QUICK);
-    let (_b, cloud) = result_of(csft.to_str().unwrap(), "cloud", &format!("init-head = 'random'\nseed = 3\n{QUICK}"));
+    let (_b, cloud) =
+        result_of(csft.to_str().unwrap(), "cloud", &format!("init-head = 'random'\nseed = 3\n{QUICK}"));
     let (_c, classic) = result_of(cloud.to_str().unwrap(), "classic", QUICK);
     let methods = [&csft, &cloud, &classic].map(|dir| Checkpoint::open(dir).unwrap().spec.method);
     assert_eq!(methods, [Method::Cloud, Method::Cloud, Method::Classic]);

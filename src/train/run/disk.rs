@@ -77,7 +77,7 @@ pub fn publish(path: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) 
 }
 
 fn aside(path: &Path) -> (PathBuf, PathBuf) {
-    let dir = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let dir = path.parent().unwrap_or_else(|| Path::new(".")).to_path_buf();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = dir.join(format!("{ASIDE}{name}"));
     (dir, aside)

@@ -146,11 +146,17 @@ fn collate(config: &Config, start: &Start, data: &Data) -> Result<(Vec<PairRows>
     };
     let rows = data.pairs.iter().map(|p| collator.pair(p)).collect::<Result<Vec<_>>>()?;
     let all = || rows.iter().flat_map(|p| [&p.chosen, &p.rejected]);
-    let (over, count) = (all().filter(|r| r.full_len > max_len).count(), all().count());
+    let count = |keep: &dyn Fn(usize) -> bool| all().filter(|r| keep(r.full_len)).count();
+    let (over, exact, rows_in_all) = (count(&|n| n > max_len), count(&|n| n == max_len), count(&|_| true));
     let longest = all().map(|r| r.full_len).max().unwrap_or_default();
     if over > 0 {
         notes.push(format!(
-            "{over} of {count} rows are longer than {max_len} tokens and are cut (the longest has {longest})"
+            "{over} of {rows_in_all} rows are longer than {max_len} tokens and are cut (the longest has {longest})"
+        ));
+    }
+    if exact > 0 {
+        notes.push(format!(
+            "{exact} of {rows_in_all} rows have exactly {max_len} tokens: as in the reference, EOS takes the place of their end-of-turn"
         ));
     }
     if data.ties > 0 {
@@ -214,7 +220,7 @@ fn run(
     let known = Identity::read(&out.join("run.toml"))?;
     let mut config = config.clone();
     // The parts decide the exact sums: a run goes on with as many as it began with.
-    config.shards = config.shards.or(known.as_ref().map(|k| k.shards));
+    config.shards = config.shards.or_else(|| known.as_ref().map(|k| k.shards));
     let params = Params::new(start.tensors.clone(), &config.freeze)?;
     let mut trainer = Trainer::new(start.backbone(), start.head(), params, &config, &job.device)?;
     let identity = Identity {
@@ -244,7 +250,7 @@ fn run(
     disk::sweep(&checkpoints);
     notes.into_iter().for_each(|note| say(Event::Note(note)));
     let restored = state::restore(&checkpoints, &mut trainer, &mut |note| say(Event::Note(note)))?;
-    let mut position = restored.unwrap_or(Position { seed: config.seed, ..Position::default() });
+    let mut position = restored.unwrap_or_else(|| Position { seed: config.seed, ..Position::default() });
     let (mut metrics, lost) = Metrics::open(&out.join("metrics.jsonl"), position.metrics_bytes)?;
     if lost {
         say(Event::Note(

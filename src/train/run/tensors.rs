@@ -61,8 +61,11 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Numbers<'_>>) -> Result<()>
     })
 }
 
-/// Reads f32 tensors: name, shape, numbers.
-pub fn read(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+/// Shape and numbers by name.
+pub type Read = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Reads f32 tensors.
+pub fn read(path: &Path) -> Result<Read> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let bad = |found: String| {
         Error::invalid(

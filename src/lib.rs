@@ -10,9 +10,11 @@
 
 pub mod checkpoint;
 pub mod cli;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod recipe;
 pub mod rows;
 pub mod stories;
 pub mod train;

@@ -28,6 +28,7 @@ pub mod run;
 pub mod score;
 pub mod shell;
 pub mod stories;
+pub mod train;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Train a reward model in a folder; the same command resumes.
+    Train(train::TrainArgs),
     /// Make the demo model and its twins from nothing.
     DemoModel(demo_model::DemoModelArgs),
     /// Print arithmetic stories as training rows.
@@ -126,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Train(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Doctor(args)) => args.run(),

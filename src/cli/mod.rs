@@ -22,6 +22,7 @@ pub mod interrupt;
 pub mod model;
 pub mod options;
 pub mod output;
+pub mod progress;
 pub mod result;
 pub mod resume;
 pub mod run;

@@ -83,7 +83,8 @@ pub fn device(choice: DeviceChoice) -> Result<Device> {
     }
 }
 
-fn device_name(device: &Device) -> String {
+/// A device as results name it: `cpu`, `cuda:0`, `metal:0`.
+pub fn device_name(device: &Device) -> String {
     match device.location() {
         candle_core::DeviceLocation::Cpu => "cpu".into(),
         candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),

@@ -130,6 +130,12 @@ pub fn model(report: &Report) -> String {
     for problem in &report.problems {
         let _ = writeln!(page.0, "  {}", visible(problem));
     }
+    if !report.doubts.is_empty() {
+        page.head("doubts");
+    }
+    for doubt in &report.doubts {
+        let _ = writeln!(page.0, "  {doubt}");
+    }
     page.0
 }
 

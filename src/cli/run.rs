@@ -49,6 +49,9 @@ pub fn over_rows(
     host::runtime()?.block_on(async {
         let progress = Progress::loading(&model.model);
         let host = Host::load((client, events), source, device, interrupt).await?;
+        for doubt in host.info.spec.doubts() {
+            eprintln!("outloud: {doubt}");
+        }
         let made_with = match &task {
             Task::Critique(options) => MadeWith::critique(&host.info, options),
             Task::Score(options) => MadeWith::score(&host.info, options),

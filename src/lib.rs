@@ -8,9 +8,13 @@
 //!
 //! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
 
+pub mod app;
 pub mod checkpoint;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod screens;
+
+pub mod widgets;
 
 pub use error::{Error, Result};

@@ -10,11 +10,13 @@
 
 pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod rows;
 pub mod screens;
-
+pub mod tui;
 pub mod widgets;
 
 pub use error::{Error, Result};

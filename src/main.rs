@@ -1,2 +1,8 @@
-//! The `outloud` binary.
-fn main() {}
+//! The `outloud` binary: the allocator, and the command line.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    outloud::cli::main()
+}

@@ -4,10 +4,33 @@
 //! rules by which prompt, answer and critique become token ids. Never imports `model`, `engine` or anything of the screen.
 //!
 //! ```text
-//! folder | embedded bytes ─> files ─> config + tensor names ─> Spec (with reasons)
-//!                                 └─> tokenizer + template ─> Text: (prompt, answer, critique) -> ids
+//! folder | embedded bytes ─> files ─> config (base, rope) + weights ─> checks ─> Spec (with reasons)
+//!                                 └─> rules: tokenizer + template ─> Text: (prompt, answer, critique) -> ids
 //! ```
 
+mod base;
+mod bundled;
+mod checks;
+mod clock;
+mod config;
+mod detokenizer;
+mod files;
+mod fingerprint;
+mod mmap;
+mod open;
+mod render;
+mod rope;
+mod rules;
 pub mod spec;
+mod template;
+mod text;
+mod tokenizer;
+mod weights;
 
+pub use checks::backbone_tensors;
+pub use detokenizer::Detokenizer;
+pub use open::Checkpoint;
+pub use render::Part;
 pub use spec::*;
+pub use text::{CRITIQUE_PROMPT, Formatted, ReEncoded, Text};
+pub use weights::{TensorInfo, Tensors};

@@ -1,38 +1,28 @@
 //! The decoder's operations, differentiable on every device.
 //!
 //! Each function works on packed rows: the tokens of all rows of a batch, one after the other, so that nothing is
-//! spent on padding. `N` is the number of tokens in all rows together.
+//! spent on padding. `N` is the number of tokens in all rows together. f32 on the CPU runs fused kernels with their
+//! own gradient; everything else, and any operation named in the environment variable `OUTLOUD_BASIC_OPS`
+//! (comma-separated, or `all`), runs the composition in [`basic`], which is also the meaning of each.
+//!
+//! All sums run in an order that does not depend on the number of threads, but for those inside matrix products.
 
-use candle_core::{D, DType, Result, Tensor};
+pub mod basic;
+
+mod attention;
+mod dense;
+mod entropy;
+mod gate;
+mod kernel;
+mod norm;
+mod rotary;
+mod rows;
+
+use std::sync::OnceLock;
+
+use candle_core::{Result, Tensor};
 
 use crate::checkpoint::Activation;
-
-/// `x / sqrt(mean(x^2) + eps) * w`, or `* (1 + w)` if `plus_one`, over the last axis. `x`: `[.., D]`, `weight`: `[D]`.
-pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64, plus_one: bool) -> Result<Tensor> {
-    let variance = x.sqr()?.mean_keepdim(D::Minus1)?;
-    let normed = x.broadcast_div(&(variance + eps)?.sqrt()?)?;
-    if plus_one { normed.broadcast_mul(&(weight + 1.0)?) } else { normed.broadcast_mul(weight) }
-}
-
-/// Rotates the halves of each head (Hugging Face's `rotate_half`). `x`: `[N, heads, D]`; `cos`, `sin`: `[N, D/2]`, the
-/// rows of the tokens' positions.
-pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    let half = x.dim(D::Minus1)? / 2;
-    let (a, b) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
-    let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
-    let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
-    let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
-    Tensor::cat(&[first, second], D::Minus1)
-}
-
-/// `activation(gate) * up`, element by element.
-pub fn glu(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
-    match activation {
-        Activation::Silu => gate.silu()? * up,
-        Activation::GeluTanh => gate.gelu()? * up,
-        Activation::Gelu => gate.gelu_erf()? * up,
-    }
-}
 
 /// How scores become attention weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +35,40 @@ pub struct AttentionRule {
     pub window: Option<usize>,
 }
 
+/// Whether the fused kernel of `name` runs on these tensors.
+fn fused(name: &str, tensors: &[&Tensor]) -> bool {
+    static BASIC: OnceLock<Vec<String>> = OnceLock::new();
+    let basic = BASIC.get_or_init(|| {
+        let names = std::env::var("OUTLOUD_BASIC_OPS").unwrap_or_default();
+        names.split(',').map(|name| name.trim().to_string()).collect()
+    });
+    kernel::applies(tensors) && !basic.iter().any(|b| b == name || b == "all")
+}
+
+/// `x / sqrt(mean(x^2) + eps) * w`, or `* (1 + w)` if `plus_one`, over the last axis. `x`: `[.., D]`, `weight`: `[D]`.
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64, plus_one: bool) -> Result<Tensor> {
+    if fused("rms_norm", &[x, weight]) {
+        norm::rms_norm(x, weight, eps, plus_one)
+    } else {
+        basic::rms_norm(x, weight, eps, plus_one)
+    }
+}
+
+/// Rotates the halves of each head (Hugging Face's `rotate_half`). `x`: `[N, heads, D]`; `cos`, `sin`: `[N, D/2]`, the
+/// rows of the tokens' positions, constants.
+pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    if fused("rope", &[x, cos, sin]) { rotary::rope(x, cos, sin) } else { basic::rope(x, cos, sin) }
+}
+
+/// `activation(gate) * up`, element by element.
+pub fn glu(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
+    if activation != Activation::Gelu && fused("glu", &[gate, up]) {
+        gate::glu(gate, up, activation == Activation::GeluTanh)
+    } else {
+        basic::glu(gate, up, activation)
+    }
+}
+
 /// Causal attention within each row. `q`: `[N, heads, D]`; `k`, `v`: `[N, kv_heads, D]`; `lens`: tokens of each row,
 /// their sum is N. Returns `[N, heads, D]`.
 pub fn packed_attention(
@@ -54,66 +78,43 @@ pub fn packed_attention(
     lens: &[usize],
     rule: AttentionRule,
 ) -> Result<Tensor> {
-    let (_, heads, dim) = q.dims3()?;
-    let kv_heads = k.dim(1)?;
-    let group = heads / kv_heads;
-    let mut rows = Vec::with_capacity(lens.len());
-    let mut start = 0;
-    for &len in lens {
-        let part = |t: &Tensor| t.narrow(0, start, len)?.transpose(0, 1)?.contiguous();
-        // Query heads of one group stand side by side and share a key head.
-        let q = part(q)?.reshape((kv_heads, group * len, dim))?;
-        let (k, v) = (part(k)?, part(v)?);
-        let mut scores = (q.matmul(&k.t()?)? * rule.scale)?;
-        if let Some(cap) = rule.softcap {
-            scores = ((scores / cap)?.tanh()? * cap)?;
-        }
-        let mask: Vec<f32> = (0..len)
-            .flat_map(|i| (0..len).map(move |j| (i, j)))
-            .map(|(i, j)| {
-                let seen = j <= i && rule.window.is_none_or(|w| i - j < w);
-                if seen { 0.0 } else { f32::NEG_INFINITY }
-            })
-            .collect();
-        let mask = Tensor::from_vec(mask, (len, len), q.device())?.to_dtype(scores.dtype())?;
-        let scores = scores.reshape((heads, len, len))?.broadcast_add(&mask)?;
-        let weights = softmax(&scores)?.reshape((kv_heads, group * len, len))?;
-        rows.push(weights.matmul(&v)?.reshape((heads, len, dim))?.transpose(0, 1)?);
-        start += len;
+    if fused("attention", &[q, k, v]) {
+        attention::packed_attention(q, k, v, lens, rule)
+    } else {
+        basic::packed_attention(q, k, v, lens, rule)
     }
-    Tensor::cat(&rows, 0)?.contiguous()
 }
 
-fn softmax(x: &Tensor) -> Result<Tensor> {
-    let max = x.max_keepdim(D::Minus1)?.detach();
-    let exp = x.broadcast_sub(&max)?.exp()?;
-    exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)
-}
-
-/// `x @ weight^T + bias`. `x`: `[N, in]`, `weight`: `[out, in]`, `bias`: `[out]`.
+/// `x @ weight^T + bias`. `x`: `[N, in]`, `weight`: `[out, in]`, `bias`: `[out]`. A weight that is no variable (nor
+/// computed from one) costs no gradient.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let y = x.matmul(&weight.t()?)?;
+    let y = if fused("linear", &[x, weight]) { dense::linear(x, weight)? } else { basic::linear(x, weight)? };
     match bias {
         Some(bias) => y.broadcast_add(bias),
         None => Ok(y),
     }
 }
 
+/// Rows of `table`: `[V, H]` by index: the embedding, or the hidden states at some positions. Returns `[ids, H]`.
+pub fn select_rows(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
+    if fused("select_rows", &[table]) {
+        rows::select_rows(table, ids)
+    } else {
+        basic::select_rows(table, ids)
+    }
+}
+
 /// `-log softmax(hidden @ lm_head^T)[target]` of each token, logits soft-capped where asked. `hidden`: `[M, H]`,
-/// `lm_head`: `[V, H]`, `targets`: M ids. Returns `[M]` in f32.
+/// `lm_head`: `[V, H]`, `targets`: M ids. Returns `[M]` in f32 (f64 for f64 operands).
 pub fn cross_entropy(
     hidden: &Tensor,
     lm_head: &Tensor,
     targets: &[u32],
     softcap: Option<f64>,
 ) -> Result<Tensor> {
-    let mut logits = linear(hidden, lm_head, None)?.to_dtype(DType::F32)?;
-    if let Some(cap) = softcap {
-        logits = ((logits / cap)?.tanh()? * cap)?;
+    if fused("cross_entropy", &[hidden, lm_head]) {
+        entropy::cross_entropy(hidden, lm_head, targets, softcap)
+    } else {
+        basic::cross_entropy(hidden, lm_head, targets, softcap)
     }
-    let max = logits.max_keepdim(D::Minus1)?.detach();
-    let shifted = logits.broadcast_sub(&max)?;
-    let log_sum = shifted.exp()?.sum(D::Minus1)?.log()?;
-    let index = Tensor::new(targets, hidden.device())?.unsqueeze(1)?;
-    log_sum - shifted.gather(&index, 1)?.squeeze(1)?
 }

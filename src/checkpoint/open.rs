@@ -1,0 +1,178 @@
+//! Opening a checkpoint: files -> [`Checkpoint`], every value of its spec with a reason.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::Device;
+
+use super::files::{Json, Source};
+use super::spec::{Calibration, Method, Reason, Spec};
+use super::text::Text;
+use super::weights::{TensorInfo, Tensors, Weights};
+use super::{base, bundled, checks, config, fingerprint, rules};
+use crate::{Error, Result};
+
+const CONFIG: &str = "config.json";
+
+/// A reward model on disk (or compiled in), checked, its weights mapped but not read.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The folder's name, or `demo`.
+    pub name: String,
+    /// What it is.
+    pub spec: Spec,
+    /// Tokenizer, template and text rules.
+    pub text: Text,
+    /// First 16 hex digits of a SHA-256 over configuration, base configuration, tokenizer and weights; of weight files
+    /// above 16 MiB the header and the beginning of each tensor.
+    pub fingerprint: String,
+    /// The folder; `None` if compiled in.
+    pub dir: Option<PathBuf>,
+    source: Source,
+    outer: Json,
+    base: Json,
+    weights: Arc<Weights>,
+}
+
+impl Checkpoint {
+    /// Opens a folder in the reference's layout (config.json with `feedback_method` and `base_model_name_or_path`,
+    /// safetensors, tokenizer with chat template).
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Invalid`] naming file and field or tensor, what was found, what was expected and what to do.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, &base::hub_caches())
+    }
+
+    /// Like [`Checkpoint::open`], with the folders of the hub cache in which a base model is looked up.
+    pub fn open_with(dir: &Path, hub_caches: &[PathBuf]) -> Result<Self> {
+        let full = dir.canonicalize().map_err(|e| Error::io(dir, e))?;
+        if !full.is_dir() {
+            return Err(Error::invalid(
+                dir.display().to_string(),
+                "a file",
+                "the folder of a checkpoint",
+                "Give the folder that holds its config.json.",
+            ));
+        }
+        let name = full.file_name().map_or_else(|| "/".into(), |n| n.to_string_lossy().into_owned());
+        let mut checkpoint = Self::read(name, Source::Folder(dir.to_path_buf()), hub_caches)?;
+        checkpoint.dir = Some(full);
+        Ok(checkpoint)
+    }
+
+    /// The checkpoint compiled into the binary.
+    pub fn bundled() -> Result<Self> {
+        Self::read(bundled::NAME.into(), Source::Embedded(bundled::FILES), &[])
+    }
+
+    fn read(name: String, source: Source, hub_caches: &[PathBuf]) -> Result<Self> {
+        let mut reasons = Vec::new();
+        let outer = source.json(CONFIG)?.ok_or_else(|| {
+            Error::invalid(
+                source.place(CONFIG),
+                "no such file",
+                "the checkpoint's configuration",
+                "Give the folder that the reference's save_pretrained wrote.",
+            )
+        })?;
+        let method = method(&outer, &mut reasons)?;
+        let base = base::resolve(&source, &outer, hub_caches)?;
+        reasons.push(Reason { what: "base".into(), value: base.config.place.clone(), why: base.why });
+        let backbone = config::backbone(&base.config, &mut reasons)?;
+        reasons.push(Reason {
+            what: "backbone".into(),
+            value: format!(
+                "{}, {} layers, hidden {}",
+                backbone.family,
+                backbone.layers.len(),
+                backbone.hidden_size
+            ),
+            why: base.config.place.clone(),
+        });
+        let weights = Weights::open(&source)?;
+        let head = checks::head(&weights, backbone.hidden_size, &mut reasons)?;
+        checks::tensors(&weights, &base.config, &backbone, &head)?;
+        reasons.push(Reason {
+            what: "dtype".into(),
+            value: "f32 on the CPU, as stored elsewhere".into(),
+            why: format!("stored as {}", weights.dtypes().join(", ")),
+        });
+        let text = rules::read(&source, method, &mut reasons)?;
+        checks::vocabulary(&base.config, &backbone, text.0.tokenizer.vocab_size())?;
+        let fingerprint = fingerprint::of(&source, &base.config, &weights)?;
+        let prompt = text.rule().clone();
+        let calibration = Calibration { temperature: 1.0 };
+        Ok(Self {
+            name,
+            spec: Spec { method, backbone, head, prompt, calibration, reasons },
+            text,
+            fingerprint,
+            dir: None,
+            source,
+            outer,
+            base: base.config,
+            weights: Arc::new(weights),
+        })
+    }
+
+    /// The tensors, to be put on a device: f32 on the CPU, elsewhere in the file's type.
+    pub fn tensors(&self, device: &Device) -> Result<Tensors> {
+        Ok(Tensors::new(Arc::clone(&self.weights), device))
+    }
+
+    /// What is in the weight files, sorted by name.
+    pub fn tensor_index(&self) -> Vec<TensorInfo> {
+        self.weights.index()
+    }
+
+    /// Number of weights in the files.
+    pub fn parameters(&self) -> usize {
+        self.weights.parameters()
+    }
+
+    /// Writes everything but the weights into a folder, base configuration included, so that with a
+    /// `model.safetensors` of the same names it opens by itself.
+    pub fn write_files(&self, dir: &Path) -> Result<()> {
+        let write =
+            |path: PathBuf, bytes: &[u8]| std::fs::write(&path, bytes).map_err(|e| Error::io(&path, e));
+        let base = dir.join("base");
+        std::fs::create_dir_all(&base).map_err(|e| Error::io(&base, e))?;
+        let pretty = |map: &serde_json::Map<String, serde_json::Value>| {
+            format!("{:#}\n", serde_json::Value::from(map.clone()))
+        };
+        let mut outer = self.outer.map.clone();
+        outer.insert(base::NAME.into(), "base".into());
+        write(dir.join(CONFIG), pretty(&outer).as_bytes())?;
+        write(base.join(CONFIG), pretty(&self.base.map).as_bytes())?;
+        for name in rules::FILES {
+            if let Some(bytes) = self.source.read(name)? {
+                write(dir.join(name), &bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn method(outer: &Json, reasons: &mut Vec<Reason>) -> Result<Method> {
+    let key = "feedback_method";
+    let (method, value, read) = match outer.str(key)? {
+        Some("teacher") => (Method::Cloud, "CLoud", "the end-of-turn token after the critique"),
+        Some("vanilla") => (Method::Classic, "classic", "the last token of the templated prompt and answer"),
+        other => {
+            return Err(Error::invalid(
+                outer.field(key),
+                other.map_or_else(|| "nothing".into(), |m| format!("{m:?}")),
+                "\"teacher\" (CLoud) or \"vanilla\" (classic)",
+                "Give a reward model that the reference's code saved, or add the field if you know how it was trained.",
+            ));
+        }
+    };
+    reasons.push(Reason { what: "method".into(), value: value.into(), why: outer.field(key) });
+    reasons.push(Reason {
+        what: "read".into(),
+        value: read.into(),
+        why: format!("{key}, as the reference's predict_reward does"),
+    });
+    Ok(method)
+}

@@ -1,0 +1,299 @@
+//! Text <-> token ids, special tokens typed by users kept apart from those of the template.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tokenizers::Tokenizer as Inner;
+
+use super::spec::SpecialToken;
+use crate::{Error, Result};
+
+/// A tokenizer without its post-processor, truncation and padding: the reference uses none of them.
+#[derive(Debug)]
+pub struct Tokenizer {
+    place: String,
+    json: Vec<u8>,
+    inner: Inner,
+    escaping: OnceLock<Result<Inner, String>>,
+    specials: Vec<SpecialToken>,
+    anchor: Option<(u32, String)>,
+}
+
+/// Ids with the byte range of the text each was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Ids.
+    pub ids: Vec<u32>,
+    /// Byte ranges; tokens of one character share its range.
+    pub ranges: Vec<(usize, usize)>,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`.
+    pub fn new(place: String, json: Vec<u8>) -> Result<Self> {
+        let inner = build(&json).map_err(|e| {
+            Error::invalid(
+                &place,
+                format!("something else ({e})"),
+                "a tokenizer in the format of Hugging Face's tokenizers",
+                "Save it again with `AutoTokenizer.from_pretrained(...).save_pretrained(...)`.",
+            )
+        })?;
+        let mut specials = Vec::new();
+        for token in added(&json) {
+            let (Some(text), Some(id)) = (token.get("content").and_then(Value::as_str), id_of(&token)) else {
+                continue;
+            };
+            if inner.token_to_id(text) != Some(id) {
+                return Err(Error::invalid(
+                    format!("{place}, added token {text:?}"),
+                    format!("id {id} where the vocabulary gives {:?}", inner.token_to_id(text)),
+                    "added tokens with ids that follow the vocabulary without a gap",
+                    "Save the tokenizer again with a current version of transformers.",
+                ));
+            }
+            if is_special(&token) && !text.is_empty() {
+                specials.push(SpecialToken { text: text.to_owned(), id });
+            }
+        }
+        // The longest first: of two tokens that begin at one place the tokenizer takes the longer.
+        specials.sort_by_key(|s| std::cmp::Reverse(s.text.len()));
+        let mut tokenizer = Self { place, json, inner, escaping: OnceLock::new(), specials, anchor: None };
+        tokenizer.anchor = tokenizer.find_anchor();
+        Ok(tokenizer)
+    }
+
+    /// The id of a token by its text.
+    pub fn id(&self, text: &str) -> Option<u32> {
+        self.inner.token_to_id(text)
+    }
+
+    /// Number of tokens, added ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// Where special tokens stand in a text (byte ranges) and which, leftmost first, the longest at each place.
+    pub fn find_specials(&self, text: &str) -> Vec<(Range<usize>, &SpecialToken)> {
+        let mut found = Vec::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let start = text.len() - rest.len();
+            if let Some(special) = self.specials.iter().find(|s| rest.starts_with(&s.text)) {
+                found.push((start..start + special.text.len(), special));
+                rest = rest.strip_prefix(special.text.as_str()).unwrap_or_default();
+            } else {
+                rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            }
+        }
+        found
+    }
+
+    /// Ids of a text in which the special tokens within `literals` (sorted byte ranges) are ordinary text. With no
+    /// literals these are exactly the tokenizer's ids (`add_special_tokens=False`).
+    pub fn encode(&self, text: &str, literals: &[Range<usize>]) -> Result<Encoded> {
+        if literals.is_empty() {
+            return self.run(&self.inner, text);
+        }
+        let escaping = self
+            .escaping
+            .get_or_init(|| escaped(&self.json).and_then(|json| build(&json)))
+            .as_ref()
+            .map_err(|e| self.failed(e))?;
+        // Each special token of the template is written as a name no text can hold; users' literals stay and are
+        // no token in this tokenizer.
+        let mut written = String::with_capacity(text.len() + 64);
+        let mut pieces: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        let mut expected = 0;
+        let mut put = |from: Range<usize>, new: &str, written: &mut String| {
+            let start = written.len();
+            written.push_str(new);
+            pieces.push((start..written.len(), from));
+        };
+        let mut at = 0;
+        for literal in literals.iter().chain([&(text.len()..text.len())]) {
+            let gap = text.get(at..literal.start).unwrap_or_default();
+            let mut done = 0;
+            for (range, special) in self.find_specials(gap) {
+                put(
+                    at + done..at + range.start,
+                    gap.get(done..range.start).unwrap_or_default(),
+                    &mut written,
+                );
+                put(at + range.start..at + range.end, &sentinel(special.id), &mut written);
+                expected += 1;
+                done = range.end;
+            }
+            put(at + done..literal.start, gap.get(done..).unwrap_or_default(), &mut written);
+            put(literal.clone(), text.get(literal.clone()).unwrap_or_default(), &mut written);
+            at = literal.end;
+        }
+        let mut encoded = self.run(escaping, &written)?;
+        let acting = encoded.ids.iter().filter(|id| self.specials.iter().any(|s| s.id == **id)).count();
+        if acting != expected {
+            return Err(self.failed("a special token typed as text could not be escaped"));
+        }
+        for range in &mut encoded.ranges {
+            *range = (original(&pieces, range.0, false), original(&pieces, range.1, true));
+        }
+        Ok(encoded)
+    }
+
+    fn run(&self, inner: &Inner, text: &str) -> Result<Encoded> {
+        let encoding = inner.encode(text, false).map_err(|e| self.failed(e))?;
+        Ok(Encoded { ids: encoding.get_ids().to_vec(), ranges: encoding.get_offsets().to_vec() })
+    }
+
+    /// Text of ids, special tokens kept, nothing cleaned up.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.inner.decode(ids, false).map_err(|e| self.failed(e))
+    }
+
+    /// Text of ids as it stands after other text: decoders that drop a leading space keep it here.
+    pub fn decode_after(&self, ids: &[u32]) -> Result<String> {
+        let Some((anchor, prefix)) = &self.anchor else { return self.decode(ids) };
+        let with: Vec<u32> = std::iter::once(*anchor).chain(ids.iter().copied()).collect();
+        let text = self.decode(&with)?;
+        match text.strip_prefix(prefix) {
+            Some(text) => Ok(text.to_owned()),
+            None => self.decode(ids),
+        }
+    }
+
+    /// Ids of a text as it stands after other text (tokenizers of the SentencePiece kind put a space before a text that
+    /// stands alone). `literals` as in [`Tokenizer::encode`].
+    pub fn encode_after(&self, text: &str, literals: &[Range<usize>]) -> Result<Vec<u32>> {
+        let alone = self.encode(text, literals)?.ids;
+        if self.decode_after(&alone)? == text {
+            return Ok(alone);
+        }
+        if let Some(special) = self.specials.first() {
+            let shift = special.text.len();
+            let moved: Vec<Range<usize>> = literals.iter().map(|r| r.start + shift..r.end + shift).collect();
+            let after = self.encode(&format!("{}{text}", special.text), &moved)?.ids;
+            if let Some((first, rest)) = after.split_first()
+                && *first == special.id
+                && self.decode_after(rest)? == text
+            {
+                return Ok(rest.to_vec());
+            }
+        }
+        if let Some(bare) = text.strip_prefix(' ') {
+            let moved: Vec<Range<usize>> = literals.iter().map(|r| r.start - 1..r.end - 1).collect();
+            let ids = self.encode(bare, &moved)?.ids;
+            if self.decode_after(&ids)? == text {
+                return Ok(ids);
+            }
+        }
+        Ok(alone)
+    }
+
+    /// An ordinary token to decode others behind, for decoders that treat the first token apart.
+    fn find_anchor(&self) -> Option<(u32, String)> {
+        let id = *self.run(&self.inner, "a").ok()?.ids.last()?;
+        let text = self.decode(&[id]).ok()?;
+        // Not needed if the decoder treats every token alike.
+        let probe = self.run(&self.inner, "a b").ok()?.ids;
+        let all = self.decode(&probe).ok()?;
+        let parts: Option<String> = probe.iter().map(|id| self.decode(&[*id]).ok()).collect();
+        (parts? != all).then_some((id, text))
+    }
+
+    fn failed(&self, error: impl std::fmt::Display) -> Error {
+        Error::invalid(
+            &self.place,
+            format!("a failure of the tokenizer: {error}"),
+            "a tokenizer that accepts every text",
+            "Change the text, or report this with the tokenizer.",
+        )
+    }
+}
+
+/// Byte position in the original text of a position in the rewritten one; at a seam `end` picks the piece before.
+fn original(pieces: &[(Range<usize>, Range<usize>)], at: usize, end: bool) -> usize {
+    let piece = pieces
+        .iter()
+        .find(|(new, _)| if end { at > new.start && at <= new.end } else { at >= new.start && at < new.end });
+    match piece {
+        None => pieces.last().filter(|_| at > 0).map_or(0, |(_, old)| old.end),
+        Some((new, old)) if new.len() == old.len() => old.start + (at - new.start),
+        Some((new, old)) => {
+            if at == new.start {
+                old.start
+            } else {
+                old.end
+            }
+        }
+    }
+}
+
+fn build(json: &[u8]) -> Result<Inner, String> {
+    let mut inner = Inner::from_bytes(json).map_err(|e| e.to_string())?;
+    inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
+    inner.with_truncation(None).map_err(|e| e.to_string())?;
+    inner.with_padding(None);
+    Ok(inner)
+}
+
+fn added(json: &[u8]) -> Vec<Value> {
+    #[derive(serde::Deserialize)]
+    struct Added {
+        #[serde(default)]
+        added_tokens: Vec<Value>,
+    }
+    serde_json::from_slice(json).map_or_else(|_| Vec::new(), |a: Added| a.added_tokens)
+}
+
+fn id_of(token: &Value) -> Option<u32> {
+    token.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok())
+}
+
+fn is_special(token: &Value) -> bool {
+    token.get("special").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// A name for a special token that no text holds: noncharacters around its id.
+fn sentinel(id: u32) -> String {
+    format!("\u{10fffe}{id}\u{10ffff}")
+}
+
+/// The same tokenizer with its special tokens renamed, in the list of added tokens and in the vocabulary, ids unchanged.
+fn escaped(json: &[u8]) -> Result<Vec<u8>, String> {
+    let mut root: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    let mut names: Vec<(String, String)> = Vec::new();
+    for token in root.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
+        let (Some(id), true) = (id_of(token), is_special(token)) else { continue };
+        let Some(fields) = token.as_object_mut() else { continue };
+        if let Some(Value::String(old)) = fields.insert("content".into(), sentinel(id).into()) {
+            names.push((old, sentinel(id)));
+        }
+        fields.insert("normalized".into(), false.into());
+    }
+    let model = root.get_mut("model");
+    if let Some(model) = model.and_then(Value::as_object_mut) {
+        match model.get_mut("vocab") {
+            Some(Value::Object(vocab)) => {
+                for (old, new) in &names {
+                    if let Some(id) = vocab.swap_remove(old) {
+                        vocab.insert(new.clone(), id);
+                    }
+                }
+            }
+            Some(Value::Array(pieces)) => {
+                for piece in pieces.iter_mut().filter_map(|p| p.get_mut(0)) {
+                    if let Some((_, new)) = names.iter().find(|(old, _)| piece.as_str() == Some(old)) {
+                        *piece = new.clone().into();
+                    }
+                }
+            }
+            _ => {}
+        }
+        if let Some(unknown) = model.get_mut("unk_token")
+            && let Some((_, new)) = names.iter().find(|(old, _)| unknown.as_str() == Some(old))
+        {
+            *unknown = new.clone().into();
+        }
+    }
+    serde_json::to_vec(&root).map_err(|e| e.to_string())
+}

@@ -1,0 +1,127 @@
+//! The command line: one subcommand a file, each `Args` + `run(args) -> Result<Exit>`; results on standard output only.
+//!
+//! Owns: arguments, result rows, exit status (0 all well, 1 some rows failed or a file could not be read, 2 wrong
+//! usage, 130 interrupted). Never draws; the screen is opened through `tui`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{Error, Result};
+
+pub mod model;
+pub mod shell;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All well: 0.
+    Ok,
+    /// Some rows failed or a file could not be read: 1.
+    Failed,
+    /// Wrong usage: 2.
+    Usage,
+    /// Interrupted: 130.
+    Interrupted,
+}
+
+impl Exit {
+    /// The exit status.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Hear a reward model think: it writes a critique of an answer, then scores it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "outloud",
+    version,
+    propagate_version = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a subcommand the screen opens on the model and the files.\n\
+                  MODEL is a checkpoint folder, or `demo` for the model compiled in."
+)]
+pub struct Cli {
+    /// What to do; nothing opens the screen.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Model and device of the screen.
+    #[command(flatten)]
+    pub model: model::ModelArgs,
+    /// Rows to open (JSON lines).
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a completion script for a shell.
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page (roff).
+    Man,
+}
+
+/// Parses the process's arguments, runs the command, reports its error.
+pub fn main() -> ExitCode {
+    ExitCode::from(main_with(std::env::args_os()).code())
+}
+
+/// [`main`] over given arguments (the first is the program's name).
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // A closed pipe takes no help text; nothing is lost.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit,
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(Error::Cancelled) => Exit::Interrupted,
+        Err(error) => {
+            eprintln!("outloud: {error}");
+            if matches!(error, Error::Usage(_)) { Exit::Usage } else { Exit::Failed }
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    match cli.command {
+        Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
+        Some(Command::Man) => shell::man(Cli::command()),
+        None => open(&cli.model, &cli.files),
+    }
+}
+
+/// Opens the screen.
+fn open(model: &model::ModelArgs, files: &[PathBuf]) -> Result<Exit> {
+    check_files(files)?;
+    let _ = (model.source()?, model.device()?);
+    Err(Error::Usage("give a subcommand; `outloud --help` lists them".into()))
+}
+
+/// A first word that is no file is most likely a mistyped subcommand.
+fn check_files(files: &[PathBuf]) -> Result<()> {
+    let Some(missing) = files.iter().find(|f| f.as_os_str() != "-" && !f.exists()) else { return Ok(()) };
+    let word = missing.to_string_lossy();
+    let near = Cli::command()
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .find(|name| strsim::damerau_levenshtein(name, &word) <= 2);
+    Err(Error::Usage(match near {
+        Some(name) => format!("no file `{word}`; did you mean `outloud {name}`?"),
+        None => format!("no file `{word}`; `outloud --help` lists the subcommands"),
+    }))
+}

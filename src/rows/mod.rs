@@ -1,0 +1,93 @@
+//! Rows of work from JSON lines, one at a time: whatever a file holds becomes a [`Row`], good or bad, in order.
+//!
+//! Owns: reading files and standard input in bounded memory, Python's JSON, text or messages, pairs, and errors that
+//! name file, line and field. A row without an `id` gets its number (from 1, over all inputs, blank lines not
+//! counted). Uses `checkpoint` and `engine` types only; knows no model and no terminal.
+//!
+//! ```text
+//! file | stdin ─> lines ─> JSON (python.rs) ─> fields (parse.rs) ─> text or messages (chat.rs) ─> Row
+//! ```
+
+use serde_json::{Map, Value};
+
+use crate::checkpoint::{Prompt, Reading};
+use crate::engine::{CritiqueText, Input};
+
+mod chat;
+mod parse;
+mod python;
+mod read;
+
+pub use read::{Reader, Source};
+
+/// One line of input, good or bad.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// From 1, over all inputs.
+    pub number: usize,
+    /// `id` as it was written, else the number.
+    pub id: Value,
+    /// What to do, or why not (file, line, field, what was found and expected).
+    pub content: Result<Content, String>,
+    /// Fields that mean nothing here, as they were.
+    pub extra: Map<String, Value>,
+}
+
+/// What a row asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// One answer.
+    One(Item),
+    /// Two answers to one prompt.
+    Pair {
+        /// The preferred one.
+        chosen: Item,
+        /// The other.
+        rejected: Item,
+    },
+}
+
+/// A prompt, an answer and perhaps a critique of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// What is judged.
+    pub input: Input,
+    /// The critique's text.
+    pub critique: Option<String>,
+    /// The critique's token ids; they count before the text.
+    pub critique_token_ids: Option<Vec<u32>>,
+    /// The reading a result row was made with, where the row is one.
+    pub reading: Option<Reading>,
+}
+
+impl Item {
+    /// The critique as the engine takes it: ids if there are any, else the text.
+    pub fn critique(&self) -> CritiqueText {
+        match (&self.critique_token_ids, &self.critique) {
+            (Some(ids), _) => CritiqueText::Ids(ids.clone()),
+            (None, Some(text)) => CritiqueText::Text(text.clone()),
+            (None, None) => CritiqueText::None,
+        }
+    }
+}
+
+impl Row {
+    /// One row given by hand.
+    pub fn by_hand(prompt: &str, answer: &str, critique: Option<&str>) -> Self {
+        let mut object = Map::new();
+        object.insert("prompt".into(), prompt.into());
+        object.insert("answer".into(), answer.into());
+        if let Some(critique) = critique {
+            object.insert("critique".into(), critique.into());
+        }
+        parse::row(1, "--prompt, --answer", object)
+    }
+}
+
+/// True if a prompt holds nothing to answer.
+fn is_empty(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Text(text) => text.trim().is_empty(),
+        Prompt::Messages(messages) => messages.iter().all(|m| m.content.trim().is_empty()),
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
+use crate::rows::{Content, Row};
 
 /// Which answer of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -53,8 +54,8 @@ pub enum Answers {
 pub enum Origin {
     /// Compiled in.
     Demo,
-    /// A file, and the line in it.
-    File(String, usize),
+    /// A file.
+    File,
     /// Typed by hand.
     Typed,
 }
@@ -70,6 +71,8 @@ pub struct Example {
     pub answers: Answers,
     /// Where it comes from.
     pub origin: Origin,
+    /// Why it cannot be judged: a row that was read but is none.
+    pub fault: Option<String>,
 }
 
 impl Example {
@@ -80,7 +83,25 @@ impl Example {
             prompt: Prompt::Text(prompt.into()),
             answers: Answers::One(answer.as_ref().into()),
             origin: Origin::Typed,
+            fault: None,
         }
+    }
+
+    /// A row of a file; a bad one keeps its place and says what is wrong.
+    pub fn from_row(row: Row, origin: Origin) -> Self {
+        let id = match row.id {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let (prompt, answers, fault) = match row.content {
+            Ok(Content::One(item)) => (item.input.prompt, Answers::One(item.input.answer.into()), None),
+            Ok(Content::Pair { chosen, rejected }) => {
+                let (a, b) = (chosen.input.answer.into(), rejected.input.answer.into());
+                (chosen.input.prompt, Answers::Pair { chosen: a, rejected: b }, None)
+            }
+            Err(fault) => (Prompt::Text(String::new()), Answers::One("".into()), Some(fault)),
+        };
+        Self { id, prompt, answers, origin, fault }
     }
 
     /// True for a preference pair.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Limits};
+use super::{Example, Focus, Key, Limits};
 use crate::engine::{Event, Request, Ticket};
 
 /// What happened.
@@ -12,8 +12,12 @@ pub enum Msg {
     Key(Key),
     /// Text was pasted.
     Paste(String),
-    /// The mouse wheel turned over the pane at these cells; positive is down.
-    Scroll(i32),
+    /// The mouse wheel turned over a pane; positive is down.
+    Scroll(Option<Focus>, i32),
+    /// A pane was clicked.
+    Click(Focus),
+    /// Examples were read.
+    Examples(Vec<Example>),
     /// The engine told something.
     Engine(Event),
     /// The engine could not take a request.

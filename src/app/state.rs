@@ -83,6 +83,16 @@ pub struct Limits {
     pub critique: usize,
     /// Most rows the topmost layer can be scrolled.
     pub layer: usize,
+    /// Where the panes stand: left, top, right, bottom (exclusive).
+    pub panes: [Option<(Focus, [u16; 4])>; 3],
+}
+
+impl Limits {
+    /// The pane at a cell.
+    pub fn pane_at(&self, x: u16, y: u16) -> Option<Focus> {
+        let inside = |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
+        self.panes.iter().flatten().find(|(_, area)| inside(*area)).map(|(focus, _)| *focus)
+    }
 }
 
 /// Everything.
@@ -149,7 +159,7 @@ pub struct State {
 impl State {
     /// A state before anything was asked of the engine.
     pub fn new(keymap: Keymap, source: ModelSource, device: DeviceChoice, examples: Vec<Example>) -> Self {
-        let run_first = source == ModelSource::Demo && !examples.is_empty();
+        let run_first = source == ModelSource::Demo;
         Self {
             keymap,
             source,
@@ -243,6 +253,9 @@ impl State {
         match &self.model {
             ModelState::Failed(error) | ModelState::Down(error) => return Some(error),
             _ => {}
+        }
+        if let Some(fault) = self.example().and_then(|e| e.fault.as_ref()) {
+            return Some(fault);
         }
         let take = self.take()?;
         match (&take.phase, &take.re_encoded) {

@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod contract;
+pub mod fake;
 
 pub use client::*;
 pub use contract::*;

@@ -37,6 +37,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
 
 /// The reward of an answer, the margin of a pair, or how far it is.
 fn status(state: &State, theme: &Theme, index: usize, example: &Example) -> (String, ratatui::style::Style) {
+    if example.fault.is_some() {
+        return ("✗".into(), theme.style(Meaning::Error));
+    }
     let takes: Vec<&Take> = example.sides().iter().filter_map(|side| state.take_of(index, *side)).collect();
     if takes.iter().any(|t| matches!(t.phase, Phase::Failed(_))) {
         return ("✗".into(), theme.style(Meaning::Error));

@@ -20,6 +20,7 @@ fn wide(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &
     let list = if area.width >= 150 { 30 } else { 25 };
     let columns = [Constraint::Length(list), Constraint::Fill(9), Constraint::Fill(12)];
     let [left, middle, right] = Layout::horizontal(columns).areas(area);
+    limits.panes = [pane(Focus::Examples, left), pane(Focus::Text, middle), pane(Focus::Critique, right)];
     examples::draw(state, theme, left, Frame::Box, buffer);
     text::draw(state, theme, middle, Frame::Box, buffer, limits);
     let (top, bottom, inspector) = match right.height {
@@ -57,6 +58,8 @@ fn stacked(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits
         Constraint::Length(chart),
     ];
     let [upper, meter, words, one, chart] = Layout::vertical(rows).areas(area);
+    let first = if state.focus == Focus::Examples { Focus::Examples } else { Focus::Text };
+    limits.panes = [pane(first, upper), pane(Focus::Critique, words), pane(Focus::Critique, chart)];
     match state.focus {
         Focus::Examples => examples::draw(state, theme, upper, Frame::Line, buffer),
         Focus::Text | Focus::Critique => text::draw(state, theme, upper, Frame::Line, buffer, limits),
@@ -65,4 +68,8 @@ fn stacked(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits
     critique::draw(state, theme, words, Frame::Line, buffer, limits);
     token::draw(state, theme, one, Frame::Line, buffer);
     trace::draw(state, theme, chart, Frame::Line, buffer);
+}
+
+fn pane(focus: Focus, area: Rect) -> Option<(Focus, [u16; 4])> {
+    Some((focus, [area.x, area.y, area.right(), area.bottom()]))
 }

@@ -17,6 +17,12 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         buffer.set_stringn(inner.x, inner.y, text, usize::from(inner.width), theme.style(Meaning::Dim));
         return;
     };
+    if let Some(fault) = state.example().and_then(|e| e.fault.as_ref()) {
+        let inner = panel::draw("A bad row", "", state.focus == Focus::Text, frame, theme, area, buffer);
+        let flow = Flow::wrap(&[Run::new(fault.as_str(), theme.style(Meaning::Error), 0)], usize::from(inner.width), theme);
+        flow.draw(0, inner, buffer);
+        return;
+    }
     let specials = specials(state);
     let take = state.take();
     let escaped = take.map_or(0, |t| t.specials.len());

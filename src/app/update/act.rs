@@ -205,11 +205,14 @@ fn quit(state: &mut State) -> Vec<Effect> {
 }
 
 /// The mouse wheel.
-pub(super) fn scroll(state: &mut State, lines: i32) -> Vec<Effect> {
+pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<Effect> {
+    let focus = state.focus;
+    state.focus = pane.unwrap_or(focus);
     match (state.layers.last(), state.focus) {
         (None, Focus::Examples) => step_example(state, lines.signum()),
         _ => step(state, lines),
     }
+    state.focus = focus;
     Vec::new()
 }
 

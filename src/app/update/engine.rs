@@ -82,7 +82,13 @@ fn loaded(state: &mut State, ticket: Ticket, info: Box<crate::engine::ModelInfo>
         return Vec::new();
     }
     state.model = ModelState::Ready(info);
-    if std::mem::take(&mut state.run_first) { jobs::run(state, None) } else { Vec::new() }
+    run_first(state)
+}
+
+/// At the start the first example runs as soon as both it and the model are there.
+pub(super) fn run_first(state: &mut State) -> Vec<Effect> {
+    let there = state.info().is_some() && !state.examples.is_empty();
+    if there && std::mem::take(&mut state.run_first) { jobs::run(state, None) } else { Vec::new() }
 }
 
 /// A ticket came to nothing; only its own work is touched.

@@ -114,6 +114,7 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
                 prompt: Prompt::Text(prompt),
                 answers: Answers::One(Arc::from(answer)),
                 origin: Origin::Typed,
+                fault: None,
             });
             super::act::select(state, state.examples.len() - 1);
         }

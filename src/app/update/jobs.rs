@@ -38,6 +38,10 @@ pub(super) fn run(state: &mut State, seed: Option<u64>) -> Vec<Effect> {
         state.note = Some("no example: n types one".into());
         return Vec::new();
     };
+    if example.fault.is_some() {
+        state.note = Some("this row cannot be judged: x shows why".into());
+        return Vec::new();
+    }
     let sides = example.sides();
     let mut effects = Vec::new();
     for &side in sides {

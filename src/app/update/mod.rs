@@ -15,7 +15,17 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
-        Msg::Scroll(lines) => act::scroll(state, lines),
+        Msg::Scroll(pane, lines) => act::scroll(state, pane, lines),
+        Msg::Click(focus) => {
+            if state.layers.is_empty() {
+                state.focus = focus;
+            }
+            Vec::new()
+        }
+        Msg::Examples(examples) => {
+            state.examples.extend(examples);
+            engine::run_first(state)
+        }
         Msg::Engine(event) => engine::event(state, event),
         Msg::Refused(ticket, error) => engine::failed(state, ticket, error),
         Msg::Clock(now) => {

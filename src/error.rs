@@ -39,6 +39,9 @@ pub enum Error {
     /// An error from the tensor library, with its shapes and operation.
     #[error("tensor computation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// Work that the engine could not do, in its words.
+    #[error("{0}")]
+    Engine(String),
     /// The engine thread is gone.
     #[error("the engine stopped: {0}")]
     EngineDown(String),

@@ -16,6 +16,8 @@ pub mod error;
 pub mod model;
 pub mod rows;
 pub mod screens;
+pub mod stories;
+pub mod train;
 pub mod tui;
 pub mod widgets;
 

@@ -16,3 +16,5 @@ mod cache;
 mod fixture;
 #[path = "model/parity.rs"]
 mod parity;
+#[path = "model/paths.rs"]
+mod paths;

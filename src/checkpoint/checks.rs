@@ -53,6 +53,11 @@ pub fn backbone_tensors(b: &Backbone) -> Vec<(String, Vec<usize>)> {
     all
 }
 
+/// The head that the reference's models have.
+pub fn reference_head() -> Head {
+    Head::DenseTanhOut { dense: DENSE.into(), out_proj: OUT.into() }
+}
+
 /// Finds the reward head; its weights must be there, of the right shape and more than one value.
 pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Result<Head> {
     let head_like: Vec<&str> = weights.names().filter(|n| !n.starts_with(BASE)).collect();
@@ -101,7 +106,7 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
         value: "out_proj(tanh(dense(h)))".into(),
         why: format!("tensors {DENSE} and {OUT}, the reference's names"),
     });
-    Ok(Head::DenseTanhOut { dense: DENSE.into(), out_proj: OUT.into() })
+    Ok(reference_head())
 }
 
 /// Every tensor the backbone needs must be there with its shape, and nothing else may be.
@@ -138,7 +143,7 @@ pub fn tensors(weights: &Weights, config: &Json, backbone: &Backbone, head: &Hea
         .filter(|name| {
             !head.iter().any(|h| name.strip_prefix(h).is_some_and(|end| end == ".weight" || end == ".bias"))
         })
-        .filter(|name| !(backbone.tied && *name == lm_head) && !name.ends_with("rotary_emb.inv_freq"))
+        .filter(|name| !name.ends_with("rotary_emb.inv_freq") && (!backbone.tied || *name != lm_head))
         .collect();
     if let Some(first) = extra.first() {
         return Err(Error::invalid(

@@ -1,140 +1,13 @@
-//! A Hugging Face `config.json` -> [`Backbone`]: one table of what each family adds to the common decoder.
+//! A Hugging Face `config.json` -> [`Backbone`], by the table in `families`.
 
 use serde_json::Value;
 
+use super::base;
+use super::families::{Bias, FAMILIES, Family, Windows};
 use super::files::{Json, shorten};
 use super::rope;
 use super::spec::{Activation, Backbone, Layer, Reason};
 use crate::{Error, Result};
-
-/// What sets a family apart, with the defaults that transformers fills in for keys left out of its `config.json`.
-struct Family {
-    name: &'static str,
-    tied: bool,
-    rms_norm_eps: f64,
-    rope_theta: f64,
-    max_positions: usize,
-    head_dim: Option<usize>,
-    kv_heads: Option<usize>,
-    sliding_window: Option<usize>,
-    qkv_bias: Bias,
-    o_bias: Bias,
-    mlp_bias: Bias,
-    qk_norm: bool,
-    gemma: bool,
-    sandwich: bool,
-    windows: Windows,
-    softcaps: (Option<f64>, Option<f64>),
-}
-
-/// Whether there is a bias.
-#[derive(Clone, Copy)]
-enum Bias {
-    Always,
-    Never,
-    /// As this key says; false if left out.
-    Key(&'static str),
-}
-
-/// Which layers have a sliding window when `layer_types` does not say.
-#[derive(Clone, Copy)]
-enum Windows {
-    None,
-    /// All.
-    All,
-    /// From `max_window_layers` on, if `use_sliding_window`.
-    Qwen,
-    /// All but every n-th; n is the key `sliding_window_pattern` or this.
-    AllButEvery(usize),
-}
-
-const LLAMA: Family = Family {
-    name: "llama",
-    tied: false,
-    rms_norm_eps: 1e-6,
-    rope_theta: 10_000.0,
-    max_positions: 2048,
-    head_dim: None,
-    kv_heads: None,
-    sliding_window: None,
-    qkv_bias: Bias::Key("attention_bias"),
-    o_bias: Bias::Key("attention_bias"),
-    mlp_bias: Bias::Key("mlp_bias"),
-    qk_norm: false,
-    gemma: false,
-    sandwich: false,
-    windows: Windows::None,
-    softcaps: (None, None),
-};
-
-const GEMMA: Family = Family {
-    name: "gemma",
-    tied: true,
-    max_positions: 8192,
-    head_dim: Some(256),
-    kv_heads: Some(16),
-    mlp_bias: Bias::Never,
-    gemma: true,
-    ..LLAMA
-};
-
-const FAMILIES: [Family; 7] = [
-    LLAMA,
-    Family {
-        name: "mistral",
-        max_positions: 131_072,
-        kv_heads: Some(8),
-        sliding_window: Some(4096),
-        qkv_bias: Bias::Never,
-        o_bias: Bias::Never,
-        mlp_bias: Bias::Never,
-        windows: Windows::All,
-        ..LLAMA
-    },
-    Family {
-        name: "qwen2",
-        max_positions: 32_768,
-        kv_heads: Some(32),
-        sliding_window: Some(4096),
-        qkv_bias: Bias::Always,
-        o_bias: Bias::Never,
-        mlp_bias: Bias::Never,
-        windows: Windows::Qwen,
-        ..LLAMA
-    },
-    Family {
-        name: "qwen3",
-        max_positions: 32_768,
-        head_dim: Some(128),
-        kv_heads: Some(32),
-        sliding_window: Some(4096),
-        mlp_bias: Bias::Never,
-        qk_norm: true,
-        windows: Windows::Qwen,
-        ..LLAMA
-    },
-    GEMMA,
-    Family {
-        name: "gemma2",
-        kv_heads: Some(4),
-        sliding_window: Some(4096),
-        sandwich: true,
-        windows: Windows::AllButEvery(2),
-        softcaps: (Some(50.0), Some(30.0)),
-        ..GEMMA
-    },
-    Family {
-        name: "gemma3_text",
-        max_positions: 131_072,
-        rope_theta: 1_000_000.0,
-        kv_heads: Some(4),
-        sliding_window: Some(4096),
-        qk_norm: true,
-        sandwich: true,
-        windows: Windows::AllButEvery(6),
-        ..GEMMA
-    },
-];
 
 /// Keys that change what the model computes in ways the decoder does not know; only these values are harmless.
 const HARMLESS: [(&str, f64); 5] = [
@@ -179,6 +52,24 @@ pub fn backbone(config: &Json, reasons: &mut Vec<Reason>) -> Result<Backbone> {
         return Err(unsupported(config, "use_bidirectional_attention", "true", "false".into()));
     }
     Reader { config, family, reasons }.read(model_type)
+}
+
+impl Backbone {
+    /// Reads the text of a base model's `config.json`, with a reason for each value it left out; `place` is its name in
+    /// messages.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the field: what is missing, not supported or does not fit together.
+    pub fn from_config(place: &str, json: &str) -> Result<(Self, Vec<Reason>)> {
+        let mut reasons = Vec::new();
+        let config = Json::parse(place.to_owned(), json.as_bytes().to_vec())?;
+        Ok((backbone(&config, &mut reasons)?, reasons))
+    }
+
+    /// A base from the built-in table, by its name on the hub; `None` if it is not there.
+    pub fn well_known(name: &str) -> Result<Option<Self>> {
+        base::preset(name)?.map(|config| backbone(&config, &mut Vec::new())).transpose()
+    }
 }
 
 struct Reader<'a> {
@@ -341,16 +232,17 @@ impl Reader<'_> {
         }
         let kind = match self.family.windows {
             Windows::None => return Ok(vec![None; layers]),
-            Windows::Qwen if !self.config.bool("use_sliding_window")?.unwrap_or(false) => {
-                self.reasons.push(Reason {
-                    what: "backbone.window".into(),
-                    value: "none".into(),
-                    why: format!("use_sliding_window is not true in {}", self.config.place),
-                });
-                return Ok(vec![None; layers]);
-            }
             kind => kind,
         };
+        let used = self.config.bool("use_sliding_window")?;
+        if !used.unwrap_or(!matches!(kind, Windows::Qwen)) {
+            self.reasons.push(Reason {
+                what: "backbone.window".into(),
+                value: "none".into(),
+                why: format!("use_sliding_window is not true in {}", self.config.place),
+            });
+            return Ok(vec![None; layers]);
+        }
         let window = match (self.config.map.get("sliding_window"), self.family.sliding_window) {
             (Some(Value::Null), _) | (None, None) => return Ok(vec![None; layers]),
             (None, Some(default)) => self.default("sliding_window", default),

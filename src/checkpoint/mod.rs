@@ -14,6 +14,7 @@ mod checks;
 mod clock;
 mod config;
 mod detokenizer;
+mod families;
 mod files;
 mod fingerprint;
 mod mmap;

@@ -44,6 +44,18 @@ impl Checkpoint {
         Self::open_with(dir, &base::hub_caches())
     }
 
+    /// Opens a folder for a model whose weights are still to be made: configuration and tokenizer as in [`Checkpoint::open`],
+    /// the reference's reward head, and no tensors, whatever weight files there are.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], but for the weights.
+    pub fn blueprint(dir: &Path) -> Result<Self> {
+        let name = dir.file_name().map_or_else(|| "/".into(), |n| n.to_string_lossy().into_owned());
+        let mut checkpoint = Self::read(name, Source::Folder(dir.to_path_buf()), &base::hub_caches(), false)?;
+        checkpoint.dir = Some(dir.canonicalize().map_err(|e| Error::io(dir, e))?);
+        Ok(checkpoint)
+    }
+
     /// Like [`Checkpoint::open`], with the folders of the hub cache in which a base model is looked up.
     pub fn open_with(dir: &Path, hub_caches: &[PathBuf]) -> Result<Self> {
         let full = dir.canonicalize().map_err(|e| Error::io(dir, e))?;
@@ -56,17 +68,17 @@ impl Checkpoint {
             ));
         }
         let name = full.file_name().map_or_else(|| "/".into(), |n| n.to_string_lossy().into_owned());
-        let mut checkpoint = Self::read(name, Source::Folder(dir.to_path_buf()), hub_caches)?;
+        let mut checkpoint = Self::read(name, Source::Folder(dir.to_path_buf()), hub_caches, true)?;
         checkpoint.dir = Some(full);
         Ok(checkpoint)
     }
 
     /// The checkpoint compiled into the binary.
     pub fn bundled() -> Result<Self> {
-        Self::read(bundled::NAME.into(), Source::Embedded(bundled::FILES), &[])
+        Self::read(bundled::NAME.into(), Source::Embedded(bundled::FILES), &[], true)
     }
 
-    fn read(name: String, source: Source, hub_caches: &[PathBuf]) -> Result<Self> {
+    fn read(name: String, source: Source, hub_caches: &[PathBuf], with_weights: bool) -> Result<Self> {
         let mut reasons = Vec::new();
         let outer = source.json(CONFIG)?.ok_or_else(|| {
             Error::invalid(
@@ -90,14 +102,19 @@ impl Checkpoint {
             ),
             why: base.config.place.clone(),
         });
-        let weights = Weights::open(&source)?;
-        let head = checks::head(&weights, backbone.hidden_size, &mut reasons)?;
-        checks::tensors(&weights, &base.config, &backbone, &head)?;
-        reasons.push(Reason {
-            what: "dtype".into(),
-            value: "f32 on the CPU, as stored elsewhere".into(),
-            why: format!("stored as {}", weights.dtypes().join(", ")),
-        });
+        let (weights, head) = if with_weights {
+            let weights = Weights::open(&source)?;
+            let head = checks::head(&weights, backbone.hidden_size, &mut reasons)?;
+            checks::tensors(&weights, &base.config, &backbone, &head)?;
+            reasons.push(Reason {
+                what: "dtype".into(),
+                value: "f32 on the CPU, as stored elsewhere".into(),
+                why: format!("stored as {}", weights.dtypes().join(", ")),
+            });
+            (weights, head)
+        } else {
+            (Weights::none(), checks::reference_head())
+        };
         let text = rules::read(&source, method, &mut reasons)?;
         checks::vocabulary(&base.config, &backbone, text.0.tokenizer.vocab_size())?;
         let fingerprint = fingerprint::of(&source, &base.config, &weights)?;

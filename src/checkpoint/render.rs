@@ -43,6 +43,8 @@ pub struct Rendered {
     pub literals: Vec<Range<usize>>,
     /// Their texts, each once.
     pub specials: Vec<String>,
+    /// Special tokens that the template wrote, in order.
+    pub acting: Vec<Range<usize>>,
 }
 
 /// Renders turns.
@@ -68,19 +70,31 @@ pub fn render(template: &Template, tokenizer: &Tokenizer, turns: &[(Part, Messag
             "Remove the noncharacter, or let special tokens act (--raw-special).",
         ));
     }
+    let mut found = Rendered { text: plain, ..Rendered::default() };
+    let mut users = Vec::new();
     if !reserved {
         let edges = unmark(&template.render(&mark(tokenizer, turns, true)).unwrap_or_default(), turns);
-        if edges.text == plain {
-            return Ok(Rendered { specials, ..edges });
+        let contents = messages.iter().filter(|m| !strip(&m.content).is_empty()).count();
+        if edges.text == found.text && edges.spans.len() == contents {
+            users = edges.spans.iter().map(|(_, span)| span.clone()).collect();
+            found = edges;
+        } else if !specials.is_empty() {
+            // The template looks into the contents: only the literals can be marked.
+            found = unmark(&template.render(&mark(tokenizer, turns, false))?, turns);
         }
     }
-    // The template looks into the contents: only the literals can be marked, and the contents are searched for.
-    let mut found = if specials.is_empty() {
-        Rendered { text: plain, ..Rendered::default() }
-    } else {
-        unmark(&template.render(&mark(tokenizer, turns, false))?, turns)
-    };
-    found.spans = search(&found.text, turns);
+    if users.is_empty() {
+        found.spans = search(&found.text, turns);
+    }
+    users.extend(found.literals.iter().cloned());
+    users.sort_by_key(|range| range.start);
+    let mut at = 0;
+    for user in users.into_iter().chain([found.text.len()..found.text.len()]) {
+        if let Some(gap) = found.text.get(at..user.start) {
+            found.acting.extend(tokenizer.special_ranges(gap).into_iter().map(|r| r.start + at..r.end + at));
+        }
+        at = at.max(user.end);
+    }
     Ok(Rendered { specials, ..found })
 }
 

@@ -33,6 +33,9 @@ pub fn read(
                 None => Ok(default("rope_theta", fallback)),
             }
         };
+        if gemma3 && (full.is_none() || sliding.is_none()) {
+            return Err(missing(&parameters, "full_attention and sliding_attention"));
+        }
         let Some(full) = full else {
             let base = theta(&parameters, config.f64("rope_theta")?.unwrap_or(default_theta), &mut default)?;
             return Ok((vec![rope(&parameters, base, scaling(&parameters)?)?], 0));

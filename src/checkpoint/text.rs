@@ -40,6 +40,8 @@ pub struct Formatted {
     pub parts: Vec<(Part, Range<usize>)>,
     /// Byte ranges of special tokens that are ordinary text; empty with `raw_special`.
     pub literals: Vec<Range<usize>>,
+    /// Byte ranges of special tokens that act.
+    acting: Vec<Range<usize>>,
 }
 
 /// The whole input of the re-encoded reading.
@@ -90,23 +92,45 @@ impl Text {
     }
 
     /// One or more turns templated and tokenised alone, as the reference's training collator does with prompt, answer and
-    /// critique turn in turn; without `keep_bos` a BOS text at its beginning is taken off.
+    /// critique turn in turn; without `keep_bos` a BOS text at its beginning is taken off. Where the template refuses an
+    /// answer without a question (Gemma's), it is what the answer adds to one.
     pub fn template_turn(
         &self,
         turns: &[(Part, Message)],
         keep_bos: bool,
         raw_special: bool,
     ) -> Result<Formatted> {
-        let mut chat = render(&self.0.template, &self.0.tokenizer, turns)?;
+        let mut chat = match render(&self.0.template, &self.0.tokenizer, turns) {
+            Err(error) if turns.first().is_some_and(|(_, m)| m.role == "assistant") => {
+                self.after_a_question(turns).ok_or(error)?
+            }
+            other => other?,
+        };
         if let Some(bos) = self.0.rule.bos.as_ref().filter(|b| !keep_bos && chat.text.starts_with(&b.text)) {
             cut(&mut chat, 0..bos.text.len());
         }
         self.formatted(chat, raw_special)
     }
 
+    fn after_a_question(&self, turns: &[(Part, Message)]) -> Option<Rendered> {
+        let question = Message { role: "user".into(), content: "x".into() };
+        let before = self.0.template.render(std::slice::from_ref(&question)).ok()?;
+        let with = [&[(Part::Template, question)], turns].concat();
+        let mut chat = render(&self.0.template, &self.0.tokenizer, &with).ok()?;
+        if !chat.text.starts_with(&before) {
+            return None;
+        }
+        cut(&mut chat, 0..before.len());
+        Some(chat)
+    }
+
     fn formatted(&self, chat: Rendered, raw_special: bool) -> Result<Formatted> {
-        let literals = if raw_special { Vec::new() } else { chat.literals };
-        let encoded = self.0.tokenizer.encode(&chat.text, &literals)?;
+        let (acting, literals) = if raw_special {
+            (self.0.tokenizer.special_ranges(&chat.text), Vec::new())
+        } else {
+            (chat.acting, chat.literals)
+        };
+        let encoded = self.0.tokenizer.encode(&chat.text, &acting)?;
         let mut parts = Vec::new();
         let mut at = 0;
         for (part, range) in chat.spans {
@@ -125,6 +149,7 @@ impl Text {
             specials: chat.specials,
             parts,
             literals,
+            acting,
             text: chat.text,
         })
     }
@@ -159,18 +184,21 @@ impl Text {
     /// white space or is empty, otherwise with one space before it. Without end-of-turn.
     pub fn critique_ids(&self, critique: &str, raw_special: bool) -> Result<Vec<u32>> {
         let space = if critique.starts_with(char::is_whitespace) || critique.is_empty() { "" } else { " " };
-        let text = format!("{space}{critique}");
-        let literals = self.literals(&text, 0, raw_special);
-        self.0.tokenizer.encode_after(&text, &literals)
+        self.0.tokenizer.encode_after(&format!("{space}{critique}"), raw_special)
     }
 
     /// Step 5 of the reference: formatted text, critique (as given) and end-of-turn, tokenised as one string.
     pub fn re_encode(&self, formatted: &Formatted, critique: &str, raw_special: bool) -> Result<ReEncoded> {
         let start = formatted.text.len();
-        let mut literals = if raw_special { Vec::new() } else { formatted.literals.clone() };
-        literals.extend(self.literals(critique, start, raw_special));
-        let text = format!("{}{critique}{}", formatted.text, self.0.rule.end_of_turn.text);
-        let encoded = self.0.tokenizer.encode(&text, &literals)?;
+        let end = &self.0.rule.end_of_turn.text;
+        let text = format!("{}{critique}{end}", formatted.text);
+        let acting = if raw_special {
+            self.0.tokenizer.special_ranges(&text)
+        } else {
+            let last = text.len() - end.len()..text.len();
+            formatted.acting.iter().cloned().chain([last]).collect()
+        };
+        let encoded = self.0.tokenizer.encode(&text, &acting)?;
         let first = encoded.ranges.iter().position(|(_, end)| *end > start);
         Ok(ReEncoded {
             critique_start: first.unwrap_or_else(|| encoded.ids.len().saturating_sub(1)),
@@ -178,14 +206,6 @@ impl Text {
             ids: encoded.ids,
             ranges: encoded.ranges,
         })
-    }
-
-    fn literals(&self, text: &str, shift: usize, raw_special: bool) -> Vec<Range<usize>> {
-        if raw_special {
-            return Vec::new();
-        }
-        let found = self.0.tokenizer.find_specials(text);
-        found.into_iter().map(|(range, _)| range.start + shift..range.end + shift).collect()
     }
 
     /// Special tokens that stand in a text, each once.
@@ -259,6 +279,7 @@ fn append(chat: &mut Rendered, turn: Rendered) {
     chat.text.push_str(&turn.text);
     chat.spans.extend(turn.spans.into_iter().map(|(part, range)| (part, moved(range))));
     chat.literals.extend(turn.literals.into_iter().map(moved));
+    chat.acting.extend(turn.acting.into_iter().map(moved));
     for special in turn.specials {
         if !chat.specials.contains(&special) {
             chat.specials.push(special);
@@ -273,9 +294,11 @@ fn cut(chat: &mut Rendered, range: Range<usize>) {
         if at <= range.start { at } else { range.start.max(at.saturating_sub(range.len())) }
     };
     chat.text = [chat.text.get(..range.start), chat.text.get(range.end..)].into_iter().flatten().collect();
-    for span in chat.spans.iter_mut().map(|(_, span)| span).chain(&mut chat.literals) {
+    let spans = chat.spans.iter_mut().map(|(_, span)| span);
+    for span in spans.chain(&mut chat.literals).chain(&mut chat.acting) {
         *span = moved(span.start)..moved(span.end);
     }
     chat.spans.retain(|(_, span)| !span.is_empty());
     chat.literals.retain(|span| !span.is_empty());
+    chat.acting.retain(|span| !span.is_empty());
 }

@@ -90,10 +90,15 @@ impl Tokenizer {
         found
     }
 
-    /// Ids of a text in which the special tokens within `literals` (sorted byte ranges) are ordinary text. With no
-    /// literals these are exactly the tokenizer's ids (`add_special_tokens=False`).
-    pub fn encode(&self, text: &str, literals: &[Range<usize>]) -> Result<Encoded> {
-        if literals.is_empty() {
+    /// Where special tokens stand in a text.
+    pub fn special_ranges(&self, text: &str) -> Vec<Range<usize>> {
+        self.find_specials(text).into_iter().map(|(range, _)| range).collect()
+    }
+
+    /// Ids of a text in which only the special tokens at `acting` (sorted byte ranges) are tokens; elsewhere they are
+    /// ordinary text. If all act, these are exactly the tokenizer's ids (`add_special_tokens=False`).
+    pub fn encode(&self, text: &str, acting: &[Range<usize>]) -> Result<Encoded> {
+        if self.special_ranges(text) == acting {
             return self.run(&self.inner, text);
         }
         let escaping = self
@@ -101,37 +106,26 @@ impl Tokenizer {
             .get_or_init(|| escaped(&self.json).and_then(|json| build(&json)))
             .as_ref()
             .map_err(|e| self.failed(e))?;
-        // Each special token of the template is written as a name no text can hold; users' literals stay and are
-        // no token in this tokenizer.
+        // Each acting token is written as a name no text can hold; what users typed is no token in this tokenizer.
         let mut written = String::with_capacity(text.len() + 64);
         let mut pieces: Vec<(Range<usize>, Range<usize>)> = Vec::new();
-        let mut expected = 0;
-        let mut put = |from: Range<usize>, new: &str, written: &mut String| {
+        let mut put = |from: Range<usize>, new: &str| {
             let start = written.len();
             written.push_str(new);
             pieces.push((start..written.len(), from));
         };
         let mut at = 0;
-        for literal in literals.iter().chain([&(text.len()..text.len())]) {
-            let gap = text.get(at..literal.start).unwrap_or_default();
-            let mut done = 0;
-            for (range, special) in self.find_specials(gap) {
-                put(
-                    at + done..at + range.start,
-                    gap.get(done..range.start).unwrap_or_default(),
-                    &mut written,
-                );
-                put(at + range.start..at + range.end, &sentinel(special.id), &mut written);
-                expected += 1;
-                done = range.end;
-            }
-            put(at + done..literal.start, gap.get(done..).unwrap_or_default(), &mut written);
-            put(literal.clone(), text.get(literal.clone()).unwrap_or_default(), &mut written);
-            at = literal.end;
+        for range in acting {
+            let name = text.get(range.clone()).and_then(|t| self.specials.iter().find(|s| s.text == t));
+            let name = name.ok_or_else(|| self.failed("a special token is not where it was"))?;
+            put(at..range.start, text.get(at..range.start).unwrap_or_default());
+            put(range.clone(), &sentinel(name.id));
+            at = range.end;
         }
+        put(at..text.len(), text.get(at..).unwrap_or_default());
         let mut encoded = self.run(escaping, &written)?;
-        let acting = encoded.ids.iter().filter(|id| self.specials.iter().any(|s| s.id == **id)).count();
-        if acting != expected {
+        let tokens = encoded.ids.iter().filter(|id| self.specials.iter().any(|s| s.id == **id)).count();
+        if tokens != acting.len() {
             return Err(self.failed("a special token typed as text could not be escaped"));
         }
         for range in &mut encoded.ranges {
@@ -162,16 +156,24 @@ impl Tokenizer {
     }
 
     /// Ids of a text as it stands after other text (tokenizers of the SentencePiece kind put a space before a text that
-    /// stands alone). `literals` as in [`Tokenizer::encode`].
-    pub fn encode_after(&self, text: &str, literals: &[Range<usize>]) -> Result<Vec<u32>> {
-        let alone = self.encode(text, literals)?.ids;
+    /// stands alone). Special tokens in it are ordinary text unless `act`.
+    pub fn encode_after(&self, text: &str, act: bool) -> Result<Vec<u32>> {
+        let encode = |text: &str| {
+            let acting = if act { self.special_ranges(text) } else { Vec::new() };
+            Ok::<_, Error>(self.encode(text, &acting)?.ids)
+        };
+        let alone = encode(text)?;
         if self.decode_after(&alone)? == text {
             return Ok(alone);
         }
         if let Some(special) = self.specials.first() {
-            let shift = special.text.len();
-            let moved: Vec<Range<usize>> = literals.iter().map(|r| r.start + shift..r.end + shift).collect();
-            let after = self.encode(&format!("{}{text}", special.text), &moved)?.ids;
+            let prefix = special.text.len();
+            let mut acting = vec![0..prefix];
+            if act {
+                acting
+                    .extend(self.special_ranges(text).into_iter().map(|r| r.start + prefix..r.end + prefix));
+            }
+            let after = self.encode(&format!("{}{text}", special.text), &acting)?.ids;
             if let Some((first, rest)) = after.split_first()
                 && *first == special.id
                 && self.decode_after(rest)? == text
@@ -180,8 +182,7 @@ impl Tokenizer {
             }
         }
         if let Some(bare) = text.strip_prefix(' ') {
-            let moved: Vec<Range<usize>> = literals.iter().map(|r| r.start - 1..r.end - 1).collect();
-            let ids = self.encode(bare, &moved)?.ids;
+            let ids = encode(bare)?;
             if self.decode_after(&ids)? == text {
                 return Ok(ids);
             }

@@ -52,9 +52,14 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// No tensors.
+    pub fn none() -> Self {
+        Self { shards: Vec::new(), entries: BTreeMap::new() }
+    }
+
     /// Finds and checks the files: headers, offsets and lengths, not the numbers.
     pub fn open(source: &Source) -> Result<Self> {
-        let mut weights = Self { shards: Vec::new(), entries: BTreeMap::new() };
+        let mut weights = Self::none();
         if source.has(SINGLE) {
             weights.add(source, SINGLE)?;
             return Ok(weights);
@@ -137,7 +142,8 @@ impl Weights {
             )
         })?;
         let (shard, data) = (self.shards.len(), header + 8);
-        for (name, info) in metadata.tensors() {
+        for name in metadata.offset_keys() {
+            let Some(info) = metadata.info(&name) else { continue };
             let range = data + info.data_offsets.0..data + info.data_offsets.1;
             let entry = Entry { shard, dtype: info.dtype, shape: info.shape.clone(), range };
             if let Some(other) = self.entries.insert(name.clone(), entry) {

@@ -11,8 +11,20 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{Error, Result};
 
+pub mod batch;
+pub mod critique;
+pub mod host;
+pub mod interrupt;
 pub mod model;
+pub mod open;
+pub mod options;
+pub mod output;
+pub mod result;
+pub mod resume;
+pub mod run;
+pub mod score;
 pub mod shell;
+pub mod stories;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +37,8 @@ pub enum Exit {
     Usage,
     /// Interrupted: 130.
     Interrupted,
+    /// The screen was ended by a signal: 128 + its number.
+    Signal(u8),
 }
 
 impl Exit {
@@ -35,6 +49,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Interrupted => 130,
+            Self::Signal(number) => 128 + number,
         }
     }
 }
@@ -56,6 +71,9 @@ pub struct Cli {
     /// Model and device of the screen.
     #[command(flatten)]
     pub model: model::ModelArgs,
+    /// Colours, theme, mouse.
+    #[command(flatten)]
+    pub screen: open::ScreenArgs,
     /// Rows to open (JSON lines).
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -64,6 +82,12 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write critiques and read their rewards.
+    Critique(critique::CritiqueArgs),
+    /// Read the rewards of given critiques.
+    Score(score::ScoreArgs),
+    /// Print arithmetic stories as training rows.
+    Stories(stories::StoriesArgs),
     /// Print a completion script for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page (roff).
@@ -86,7 +110,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
             return exit;
         }
     };
-    match run(cli) {
+    match dispatch(cli) {
         Ok(exit) => exit,
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(Error::Cancelled) => Exit::Interrupted,
@@ -97,19 +121,18 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit> {
+fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
+        Some(Command::Critique(args)) => args.run(),
+        Some(Command::Score(args)) => args.run(),
+        Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
-        None => open(&cli.model, &cli.files),
+        None => {
+            check_files(&cli.files)?;
+            open::open(&cli.model, &cli.screen, cli.files)
+        }
     }
-}
-
-/// Opens the screen.
-fn open(model: &model::ModelArgs, files: &[PathBuf]) -> Result<Exit> {
-    check_files(files)?;
-    let _ = (model.source()?, model.device()?);
-    Err(Error::Usage("give a subcommand; `outloud --help` lists them".into()))
 }
 
 /// A first word that is no file is most likely a mistyped subcommand.

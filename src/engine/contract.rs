@@ -258,7 +258,7 @@ pub enum Event {
         /// What to tell the user.
         error: String,
     },
-    /// The work was cancelled; `partial` is what stood on the screen.
+    /// The work was cancelled; what had been sent stands.
     Cancelled {
         /// The request's ticket.
         ticket: Ticket,
@@ -352,7 +352,7 @@ pub enum Stopped {
 pub struct TokenCount {
     /// Of the prompt, answer and critique prompt.
     pub prompt: usize,
-    /// Of the critique, closing end-of-turn included.
+    /// Of the critique: the length of its `critique_token_ids`.
     pub critique: usize,
     /// Of these, taken from earlier work.
     pub reused: usize,

@@ -7,9 +7,21 @@
 //! Client ── Request ─> worker thread: take, check cancels, one step of every active row, emit ── Event ─> Client
 //! ```
 
+mod choose;
 pub mod client;
 pub mod contract;
 pub mod fake;
+mod job;
+mod load;
+mod prefix;
+mod prepare;
+mod step;
+mod verdict;
+mod worker;
+mod writing;
 
 pub use client::*;
 pub use contract::*;
+pub use load::device;
+pub use prefix::PrefixTree;
+pub use worker::{Counters, EngineConfig, Handle, start};

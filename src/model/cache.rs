@@ -70,6 +70,17 @@ struct Span {
     len: usize,
 }
 
+/// Some cached tokens, to be read.
+pub(super) struct SpanView<'a> {
+    /// Of the segment.
+    pub id: usize,
+    /// `[layers * 2 * kv_heads, capacity, head_dim]`.
+    pub kv: &'a Tensor,
+    pub capacity: usize,
+    /// How many tokens count.
+    pub len: usize,
+}
+
 /// The keys, values and final hidden states of one row's first [`KvCache::len`] tokens.
 #[derive(Debug)]
 pub struct KvCache {
@@ -152,10 +163,14 @@ impl KvCache {
         self.spans.iter().map(|s| (s.segment.id, self.shape.bytes(s.segment.capacity)))
     }
 
-    /// The stored keys and values, first tokens first: `[layers * 2 * kv_heads, capacity, head_dim]` and how many
-    /// tokens of it count.
-    pub(super) fn spans(&self) -> impl Iterator<Item = (&Tensor, usize)> {
-        self.spans.iter().map(|s| (&s.segment.kv, s.len))
+    /// The stored keys and values, first tokens first.
+    pub(super) fn spans(&self) -> impl Iterator<Item = SpanView<'_>> {
+        self.spans.iter().map(|s| SpanView {
+            id: s.segment.id,
+            capacity: s.segment.capacity,
+            len: s.len,
+            kv: &s.segment.kv,
+        })
     }
 
     /// Appends the first `n` tokens of `kv` (`[layers * 2 * kv_heads, >= n, head_dim]`) and `hidden` (`[>= n, H]`).

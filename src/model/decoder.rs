@@ -8,6 +8,7 @@ use super::{
     KvCache, RewardHead, TensorSource,
     attention::{Run, attend},
     cache::CacheShape,
+    cpu::{self, Computed},
     layer::{LayerWeights, Norm},
     ops,
     rotary::Rotary,
@@ -94,13 +95,31 @@ impl Model {
             }
         }
         let ids: Vec<u32> = chunks.iter().flat_map(|c| c.ids.iter().copied()).collect();
+        self.check_ids(&ids)?;
         if ids.is_empty() {
             return Ok(Tensor::zeros((0, self.backbone.hidden_size), self.dtype(), self.device())?);
         }
         let positions: Vec<usize> =
             chunks.iter().flat_map(|c| c.cache.len()..c.cache.len() + c.ids.len()).collect();
-        let rotary = self.rotary(&positions)?;
-        let mut x = self.embed(&ids)?.detach();
+        let computed = if self.device().is_cpu() && self.dtype() == DType::F32 {
+            cpu::forward(self, chunks, &positions)?
+        } else {
+            self.forward_tensors(chunks, &ids, &positions)?
+        };
+        let mut at = 0;
+        for (chunk, kv) in chunks.iter_mut().zip(&computed.kv) {
+            if chunk.keep > 0 {
+                chunk.cache.append(kv, &computed.hidden.narrow(0, at, chunk.keep)?, chunk.keep)?;
+            }
+            at += chunk.ids.len();
+        }
+        Ok(computed.hidden)
+    }
+
+    /// [`Model::forward`] by tensor operations, for every device and dtype.
+    fn forward_tensors(&self, chunks: &[Chunk<'_>], ids: &[u32], positions: &[usize]) -> Result<Computed> {
+        let rotary = self.rotary(positions)?;
+        let mut x = self.embed(ids)?.detach();
         let mut kv = vec![Vec::with_capacity(2 * self.layers.len()); chunks.len()];
         for (index, layer) in self.layers.iter().enumerate() {
             x = layer
@@ -124,16 +143,11 @@ impl Model {
                 })?
                 .detach();
         }
-        let hidden = self.norm.forward(&x)?.detach();
-        let mut at = 0;
-        for (chunk, kv) in chunks.iter_mut().zip(&kv) {
-            if chunk.keep > 0 {
-                let rows = hidden.narrow(0, at, chunk.keep)?;
-                chunk.cache.append(&Tensor::cat(kv, 0)?, &rows, chunk.keep)?;
-            }
-            at += chunk.ids.len();
-        }
-        Ok(hidden)
+        let kv = kv.iter().map(|kv| {
+            let shape = (2 * self.layers.len() * self.backbone.num_kv_heads, 0, self.backbone.head_dim);
+            if kv.is_empty() { Tensor::zeros(shape, self.dtype(), self.device()) } else { Tensor::cat(kv, 0) }
+        });
+        Ok(Computed { kv: kv.collect::<Result<_, _>>()?, hidden: self.norm.forward(&x)?.detach() })
     }
 
     /// The differentiable path: hidden states after the final norm, `[N, hidden]`, of rows packed one after the other;
@@ -169,11 +183,8 @@ impl Model {
     /// # Errors
     /// [`Error::Usage`] for an id outside the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        let vocab = self.backbone.vocab_size;
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab) {
-            return Err(Error::Usage(format!("token id {id} is not in the model's vocabulary of {vocab}")));
-        }
-        let rows = self.embedding.index_select(&Tensor::new(ids, self.device())?, 0)?;
+        self.check_ids(ids)?;
+        let rows = ops::select_rows(&self.embedding, ids)?;
         Ok(match self.backbone.embedding_scale {
             Some(scale) => (rows * scale)?,
             None => rows,
@@ -245,6 +256,16 @@ impl Model {
         &self.backbone
     }
 
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let vocab = self.backbone.vocab_size;
+        match ids.iter().find(|&&id| id as usize >= vocab) {
+            Some(id) => {
+                Err(Error::Usage(format!("token id {id} is not in the model's vocabulary of {vocab}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         let lm_head = self.lm_head.iter().filter(|_| !self.backbone.tied);
         [&self.embedding, &self.norm.weight]
@@ -258,7 +279,7 @@ impl Model {
         self.ropes.iter().map(|r| r.tensors(positions, self.device(), self.dtype())).collect()
     }
 
-    fn rope_of<'a, T>(&self, layer: &LayerWeights, ropes: &'a [T]) -> Result<&'a T> {
+    pub(super) fn rope_of<'a, T>(&self, layer: &LayerWeights, ropes: &'a [T]) -> Result<&'a T> {
         ropes.get(layer.rope).ok_or_else(|| Error::Usage(format!("no rope {}", layer.rope)))
     }
 
@@ -266,8 +287,9 @@ impl Model {
     fn runs(&self, cache: &KvCache, layer: usize) -> Result<Vec<Run>> {
         let heads = self.backbone.num_kv_heads;
         let mut start = 0;
-        let runs = cache.spans().map(|(kv, len)| {
-            let part = |plane: usize| kv.narrow(0, plane * heads, heads)?.narrow(1, 0, len);
+        let runs = cache.spans().map(|span| {
+            let len = span.len;
+            let part = |plane: usize| span.kv.narrow(0, plane * heads, heads)?.narrow(1, 0, len);
             let run = Run { k: part(2 * layer)?, v: part(2 * layer + 1)?, start };
             start += len;
             Ok(run)

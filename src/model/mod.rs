@@ -10,6 +10,7 @@
 
 mod attention;
 mod cache;
+mod cpu;
 mod decoder;
 mod head;
 mod layer;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 
+use crate::checkpoint::Tensors;
 use crate::{Error, Result};
 
 /// Named tensors. The source decides their dtype and device; it must be the same for all of them.
@@ -42,6 +43,16 @@ impl TensorSource for HashMap<String, Tensor> {
 
     fn has(&self, name: &str) -> bool {
         self.contains_key(name)
+    }
+}
+
+impl TensorSource for Tensors {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.tensor(name, shape)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.has(name)
     }
 }
 

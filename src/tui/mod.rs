@@ -69,11 +69,7 @@ const DEMO: &str = include_str!("../../sessions/demo/examples.jsonl");
 /// # Errors
 /// `Usage` when there is no terminal, a wrong theme or key map; I/O errors of the terminal.
 pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
-    if !std::io::stdout().is_terminal() || (!std::io::stdin().is_terminal() && !options.files.iter().any(|f| f.as_os_str() == "-")) {
-        return Err(Error::Usage(
-            "the screen needs a terminal; without one use `outloud critique` or `outloud score`".into(),
-        ));
-    }
+    check_terminal(options)?;
     let keymap = config::keymap()?;
     let depth = colour::depth(options.color, &colour::env);
     // A wrong name is told before the terminal is taken.
@@ -86,6 +82,18 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         .build()
         .map_err(|e| Error::io("the event loop", e))?;
     runtime.block_on(run::run(run::Start { options, keymap, depth, theme, examples, rows, engine, log }))
+}
+
+/// Whether there is a terminal to draw on and to read keys from.
+///
+/// # Errors
+/// `Usage` when there is none, with the commands that need none.
+pub fn check_terminal(options: &OpenOptions) -> Result<()> {
+    let piped = options.files.iter().any(|f| f.as_os_str() == "-");
+    if std::io::stdout().is_terminal() && (piped || std::io::stdin().is_terminal()) {
+        return Ok(());
+    }
+    Err(Error::Usage("the screen needs a terminal; without one use `outloud critique` or `outloud score`".into()))
 }
 
 /// The examples compiled in.

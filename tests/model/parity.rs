@@ -18,7 +18,7 @@ fn rewards(model: &Model, hidden: &Tensor) -> Vec<f32> {
 
 fn check_traces(model: &Model, case: &Value, what: &str) {
     let trace = floats(&case["trace_all"]);
-    let sequence = ids(case.get("final_token_ids").unwrap_or(&case["prompt_token_ids"]));
+    let sequence = ids(case.get("final_token_ids").unwrap_or_else(|| &case["prompt_token_ids"]));
     let fast = fresh(model, &sequence);
     close(&rewards(model, &fast), &trace, &format!("{what} trace, fast"));
     let packed = model.forward_packed(&sequence, &[sequence.len()]).unwrap();

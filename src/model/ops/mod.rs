@@ -13,7 +13,7 @@ mod attention;
 mod dense;
 mod entropy;
 mod gate;
-mod kernel;
+pub(crate) mod kernel;
 mod norm;
 mod rotary;
 mod rows;

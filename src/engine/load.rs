@@ -1,0 +1,96 @@
+//! From a model's source to a model that can be asked: device, weights, facts about it.
+
+use std::time::Instant;
+
+use candle_core::{DType, Device};
+
+use super::{DeviceChoice, ModelInfo, ModelSource, PrefixTree};
+use crate::checkpoint::{Checkpoint, Spec, Text};
+use crate::model::Model;
+use crate::{Error, Result};
+
+/// A model in memory with its text rules and what was computed with it before.
+pub struct Loaded {
+    /// Mathematics.
+    pub model: Model,
+    /// Text rules.
+    pub text: Text,
+    /// What it is.
+    pub spec: Spec,
+    /// Facts for the client.
+    pub info: ModelInfo,
+    /// Earlier work.
+    pub prefixes: PrefixTree,
+    /// Tokens computed in one step at most, so that a step stays short whatever the model's size.
+    pub step_tokens: usize,
+}
+
+/// About this much arithmetic goes into one step (half a second on a small machine).
+const STEP_FLOPS: usize = 100_000_000_000;
+
+impl Loaded {
+    /// Loads a model and checks it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the checkpoint, or a device that is not there.
+    pub fn load(source: &ModelSource, choice: DeviceChoice, cache_bytes: usize) -> Result<Self> {
+        let start = Instant::now();
+        let device = device(choice)?;
+        let checkpoint = match source {
+            ModelSource::Demo => Checkpoint::bundled()?,
+            ModelSource::Folder(dir) => Checkpoint::open(dir)?,
+        };
+        let tensors = checkpoint.tensors(&device)?;
+        let model = Model::new(&checkpoint.spec.backbone, &checkpoint.spec.head, &tensors, &device)?;
+        let Checkpoint { name, spec, text, fingerprint, .. } = checkpoint;
+        let parameters = model.parameters();
+        let info = ModelInfo {
+            name,
+            fingerprint,
+            spec: spec.clone(),
+            parameters,
+            dtype: dtype_name(model.dtype()).into(),
+            device: device_name(&device),
+            bytes: model.bytes(),
+            load_s: start.elapsed().as_secs_f64(),
+        };
+        let step_tokens = (STEP_FLOPS / (2 * parameters.max(1))).clamp(8, 512);
+        Ok(Self { model, text, spec, info, prefixes: PrefixTree::new(cache_bytes), step_tokens })
+    }
+}
+
+/// The device a choice names.
+///
+/// # Errors
+/// `Usage` when this build or this machine does not have it.
+pub fn device(choice: DeviceChoice) -> Result<Device> {
+    let missing = |what: &str, feature: &str, error: candle_core::Error| {
+        let reason = error.to_string();
+        let reason = reason.lines().next().unwrap_or_default().to_string();
+        Error::Usage(format!(
+            "no {what} device: {reason}. Build with `--features {feature}` on a machine that has one, or use `--device cpu`"
+        ))
+    };
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto if cfg!(feature = "cuda") => {
+            Ok(Device::cuda_if_available(0).unwrap_or(Device::Cpu))
+        }
+        DeviceChoice::Auto if cfg!(feature = "metal") => Ok(Device::new_metal(0).unwrap_or(Device::Cpu)),
+        DeviceChoice::Auto => Ok(Device::Cpu),
+        DeviceChoice::Cuda(n) => Device::new_cuda(n).map_err(|e| missing("CUDA", "cuda", e)),
+        DeviceChoice::Metal => Device::new_metal(0).map_err(|e| missing("Metal", "metal", e)),
+    }
+}
+
+fn device_name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".into(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+fn dtype_name(dtype: DType) -> &'static str {
+    dtype.as_str()
+}

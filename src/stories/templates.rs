@@ -1,0 +1,165 @@
+//! The wording of stories, as data: scenes with their openings, events, asides and questions (`templates/*.toml`).
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::numbers::Op;
+use crate::{Error, Result};
+
+/// A setting in which a number changes from event to event.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scene {
+    /// Short name.
+    pub name: String,
+    /// Kept out of training: the test on unseen templates.
+    #[serde(default)]
+    pub unseen: bool,
+    /// Whom it is about (`the library`); empty: a person.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// What is counted, in the plural.
+    pub items: Vec<String>,
+    /// First sentence; `{name}`, `{start}`, `{items}`.
+    pub open: Vec<String>,
+    /// Sentences with a number that does not matter; also `{other}`, `{k}`.
+    pub aside: Vec<String>,
+    /// Last sentence; also `{when}`.
+    pub ask: Vec<String>,
+    /// What can happen.
+    pub event: Vec<EventTemplate>,
+}
+
+/// One sentence that changes the number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTemplate {
+    /// What it does.
+    pub op: EventOp,
+    /// The sentence without its day; `{n}` the operand, `{m}` the number of packs of `{n}`, `{she}`, `{her}`, `{other}`.
+    pub text: String,
+    /// The operand where the words give it (`half`: 2).
+    pub by: Option<u32>,
+}
+
+/// How an event changes the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum EventOp {
+    /// `value + n`.
+    #[serde(rename = "+")]
+    Add,
+    /// `value - n`.
+    #[serde(rename = "-")]
+    Sub,
+    /// `value x n`.
+    #[serde(rename = "x")]
+    Mul,
+    /// `value / n`.
+    #[serde(rename = "/")]
+    Div,
+    /// `n x m`, then `value + that`.
+    #[serde(rename = "+x")]
+    AddPacks,
+    /// `n x m`, then `value - that`.
+    #[serde(rename = "-x")]
+    SubPacks,
+}
+
+impl EventOp {
+    /// The operation on the running total.
+    pub const fn op(self) -> Op {
+        match self {
+            Self::Add | Self::AddPacks => Op::Add,
+            Self::Sub | Self::SubPacks => Op::Sub,
+            Self::Mul => Op::Mul,
+            Self::Div => Op::Div,
+        }
+    }
+
+    /// Whether a product comes first.
+    pub const fn packs(self) -> bool {
+        matches!(self, Self::AddPacks | Self::SubPacks)
+    }
+}
+
+/// A person with pronouns.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// First name.
+    pub name: String,
+    /// `she` or `he`.
+    pub she: String,
+    /// `her` or `him`; only as an object.
+    pub her: String,
+}
+
+/// A row of days or months, each later than the one before, going round.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Markers {
+    /// `On` or `In`.
+    pub preposition: String,
+    /// The names in order.
+    pub names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    person: Vec<Person>,
+    markers: Vec<Markers>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SceneFile {
+    scene: Vec<Scene>,
+}
+
+/// Everything a story is worded with.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// People.
+    pub people: Vec<Person>,
+    /// Days and months.
+    pub markers: Vec<Markers>,
+    /// All scenes, seen and unseen.
+    pub scenes: Vec<Scene>,
+}
+
+const COMMON: &str = include_str!("templates/common.toml");
+const SCENES: [(&str, &str); 4] = [
+    ("people.toml", include_str!("templates/people.toml")),
+    ("places.toml", include_str!("templates/places.toml")),
+    ("nature.toml", include_str!("templates/nature.toml")),
+    ("unseen.toml", include_str!("templates/unseen.toml")),
+];
+
+static LIBRARY: LazyLock<std::result::Result<Library, String>> = LazyLock::new(load);
+
+fn load() -> std::result::Result<Library, String> {
+    let common: Common = toml::from_str(COMMON).map_err(|e| format!("common.toml: {e}"))?;
+    let mut scenes = Vec::new();
+    for (file, text) in SCENES {
+        let file: SceneFile = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
+        scenes.extend(file.scene);
+    }
+    Ok(Library { people: common.person, markers: common.markers, scenes })
+}
+
+/// The templates compiled in.
+///
+/// # Errors
+/// When a template file is malformed (a defect of the build; a test reads them all).
+pub fn library() -> Result<&'static Library> {
+    LIBRARY.as_ref().map_err(|why| {
+        Error::invalid(
+            "story templates",
+            why.clone(),
+            "scenes as in templates.rs",
+            "Mend the file and build again.",
+        )
+    })
+}

@@ -1,0 +1,172 @@
+//! Every story is arithmetically right, every wrong answer wrong in exactly the named way and place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use outloud::stories::numbers::{Calc, Op};
+use outloud::stories::templates::library;
+use outloud::stories::{Fault, Numbers, Options, Row, Rows, Split, Templates};
+use proptest::prelude::*;
+
+use super::evaluator::{Written, deviations, read_answer, read_problem};
+
+fn name(fault: Fault) -> String {
+    serde_json::to_value(fault).unwrap().as_str().unwrap().to_owned()
+}
+
+fn check(row: &Row) {
+    let problem = read_problem(&row.prompt);
+    assert_eq!(problem.steps(), row.steps, "{row:#?}");
+    let (right, last) = read_answer(&row.chosen);
+    let solution = problem.solve(problem.asked);
+    assert_eq!(right, solution, "{row:#?}");
+    assert_eq!(last, solution.last().unwrap().1.result, "{row:#?}");
+    assert!(deviations(&problem, &row.chosen).is_empty(), "{row:#?}");
+    let wrong = deviations(&problem, &row.rejected);
+    let expected = [(name(row.error.unwrap()), row.error_step.unwrap())];
+    let wrong: Vec<(String, usize)> = wrong.into_iter().map(|(kind, step)| (kind.to_owned(), step)).collect();
+    assert_eq!(wrong, expected, "{row:#?}");
+    assert_ne!(read_answer(&row.rejected).1, last, "a wrong answer ends right: {row:#?}");
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    (
+        prop_oneof![Just(Split::Train), Just(Split::Valid), Just(Split::Test)],
+        any::<u64>(),
+        any::<bool>(),
+        any::<bool>(),
+        prop_oneof![Just(0.0), Just(1.0)],
+    )
+        .prop_map(|(split, seed, unseen, large, invented)| Options {
+            templates: if unseen { Templates::Unseen } else { Templates::Seen },
+            numbers: if large { Numbers::Large } else { Numbers::Usual },
+            invented,
+            ..Options::new(split, seed)
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_story_is_right_and_every_wrong_answer_wrong_once(options in options(), at in 0_u64..1_000_000) {
+        for row in Rows::new(options).unwrap().at(at).take(4) {
+            check(&row.unwrap());
+        }
+    }
+}
+
+#[test]
+fn numbers_stay_in_range_and_splits_do_not_touch() {
+    let split_of = |w: &Written| {
+        let op = match w.op {
+            '+' => Op::Add,
+            '-' => Op::Sub,
+            'x' => Op::Mul,
+            _ => Op::Div,
+        };
+        Calc { left: w.left.try_into().unwrap(), op, right: w.right.try_into().unwrap() }.split()
+    };
+    for (split, count) in [(Split::Train, 1500), (Split::Valid, 300), (Split::Test, 300)] {
+        for row in Rows::new(Options::new(split, 5)).unwrap().take(count) {
+            let row = row.unwrap();
+            let (right, _) = read_answer(&row.chosen);
+            let (wrong, _) = read_answer(&row.rejected);
+            for (_, w) in right.iter().chain(&wrong) {
+                assert!((1..=999).contains(&w.result), "{row:#?}");
+            }
+            match split {
+                Split::Train => {
+                    assert!(right.iter().chain(&wrong).all(|(_, w)| split_of(w) == Split::Train), "{row:#?}");
+                }
+                held_out => assert!(right.iter().any(|(_, w)| split_of(w) == held_out), "{row:#?}"),
+            }
+        }
+    }
+    let large = Options { numbers: Numbers::Large, ..Options::new(Split::Test, 5) };
+    for row in Rows::new(large).unwrap().take(200) {
+        let row = row.unwrap();
+        let problem = read_problem(&row.prompt);
+        let totals = problem.solve(problem.asked).into_iter().filter(|(_, w)| w.op != 'x');
+        assert!(totals.clone().all(|(_, w)| (1000..=9999).contains(&w.result)), "{row:#?}");
+    }
+}
+
+#[test]
+fn there_are_sixty_templates_and_all_are_used() {
+    let library = library().unwrap();
+    let count = |unseen: bool| -> usize {
+        library.scenes.iter().filter(|s| s.unseen == unseen).map(|s| s.event.len()).sum()
+    };
+    assert!(count(false) >= 60, "{}", count(false));
+    let used = |templates: Templates| -> BTreeSet<String> {
+        let options = Options { templates, ..Options::new(Split::Train, 1) };
+        Rows::new(options)
+            .unwrap()
+            .take(4000)
+            .flat_map(|row| row.unwrap().templates)
+            .filter(|t| t.contains(": "))
+            .collect()
+    };
+    let (seen, unseen) = (used(Templates::Seen), used(Templates::Unseen));
+    assert_eq!(seen.len(), count(false), "a template is never used");
+    assert_eq!(unseen.len(), count(true), "a template is never used");
+    // An unseen sentence is not a seen one in another scene.
+    let sentences = |set: &BTreeSet<String>| -> BTreeSet<String> {
+        set.iter().map(|t| t.split_once(": ").unwrap().1.to_owned()).collect()
+    };
+    let shared: Vec<String> = sentences(&seen).intersection(&sentences(&unseen)).cloned().collect();
+    assert!(shared.is_empty(), "{shared:?}");
+}
+
+#[test]
+fn kinds_steps_and_operations_are_all_frequent() {
+    for split in [Split::Train, Split::Test] {
+        let mut kinds: BTreeMap<Fault, usize> = BTreeMap::new();
+        let mut steps: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut ops: BTreeMap<char, usize> = BTreeMap::new();
+        let rows = 3000;
+        for row in Rows::new(Options::new(split, 2)).unwrap().take(rows) {
+            let row = row.unwrap();
+            *kinds.entry(row.error.unwrap()).or_default() += 1;
+            *steps.entry(row.steps).or_default() += 1;
+            for (_, w) in read_answer(&row.chosen).0 {
+                *ops.entry(w.op).or_default() += 1;
+            }
+        }
+        println!("{split:?} kinds {kinds:?} steps {steps:?} operations {ops:?}");
+        assert_eq!(kinds.len(), Fault::ALL.len());
+        assert!(kinds.values().all(|n| *n * 10 >= rows), "{kinds:?}");
+        assert_eq!(steps.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        let all: usize = ops.values().sum();
+        assert!(ops.values().all(|n| n * 100 >= all * 12), "{ops:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_whatever_is_taken() {
+    let mut options = Options::new(Split::Train, 7);
+    options.drills = 0.4;
+    let lines = |from: u64, count: usize| -> Vec<String> {
+        let rows = Rows::new(options).unwrap().at(from).take(count);
+        rows.map(|row| serde_json::to_string(&row.unwrap()).unwrap()).collect()
+    };
+    let all = lines(0, 60);
+    assert_eq!(all, lines(0, 60));
+    assert_eq!(all[40..], lines(40, 20));
+    let row: Row = serde_json::from_str(&all[0]).unwrap();
+    assert_eq!(serde_json::to_string(&row).unwrap(), all[0]);
+    options.seed = 8;
+    let other: Vec<String> = Rows::new(options).unwrap().take(60).map(|r| r.unwrap().prompt).collect();
+    assert!(!all.iter().zip(&other).any(|(line, prompt)| line.contains(prompt)));
+    // Bytes of another build or platform: changes only with the stories' version.
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(all.join("\n"));
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "e427b9d813810a1b");
+}
+
+#[test]
+fn steps_outside_one_to_six_are_refused() {
+    for steps in [(0, 3), (2, 7), (4, 3)] {
+        let error = Rows::new(Options { steps, ..Options::new(Split::Train, 1) }).unwrap_err();
+        assert!(error.to_string().contains("1 to 6"), "{error}");
+    }
+}

@@ -105,7 +105,11 @@ impl FromStr for Key {
                 Some((_, code)) => *code,
                 None => match rest.strip_prefix('f').and_then(|n| n.parse().ok()) {
                     Some(n @ 1..=12) => Code::F(n),
-                    _ => return Err(format!("`{text}` is not a key; write `space`, `ctrl-s`, `G`, `shift-tab`")),
+                    _ => {
+                        return Err(format!(
+                            "`{text}` is not a key; write `space`, `ctrl-s`, `G`, `shift-tab`"
+                        ));
+                    }
                 },
             },
         };

@@ -213,7 +213,8 @@ impl Keymap {
         let mut table = String::from("| key | where | what it does |\n|---|---|---|\n");
         for context in Context::ALL {
             for binding in self.of(&[context]) {
-                let keys: Vec<String> = binding.keys.iter().map(|k| format!("`{}`", sequence_text(k))).collect();
+                let keys: Vec<String> =
+                    binding.keys.iter().map(|k| format!("`{}`", sequence_text(k))).collect();
                 let _ = writeln!(table, "| {} | {} | {} |", keys.join(" "), context.title(), binding.desc);
             }
         }
@@ -230,7 +231,10 @@ impl Keymap {
         ];
         for stack in stacks {
             let mut seen: HashMap<&[Key], &str> = HashMap::new();
-            let all = self.of(stack).into_iter().flat_map(|b| b.keys.iter().map(|k| (k.as_slice(), b.name.as_str())));
+            let all = self
+                .of(stack)
+                .into_iter()
+                .flat_map(|b| b.keys.iter().map(|k| (k.as_slice(), b.name.as_str())));
             for (keys, name) in all {
                 if let Some(other) = seen.insert(keys, name) {
                     return Err(twice(place, keys, other, name));
@@ -278,9 +282,9 @@ fn sequences(keys: &[String], place: &str) -> Result<Vec<Vec<Key>>> {
 fn action(name: &str, known: &[&str], place: &str) -> Result<Action> {
     let deserializer: serde::de::value::StrDeserializer<'_, NameError> = name.into_deserializer();
     Action::deserialize(deserializer).map_err(|_unknown| {
-        let nearest = known.iter().max_by(|a, b| {
-            strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-        });
+        let nearest = known
+            .iter()
+            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
         let fix = nearest.map_or_else(String::new, |n| format!("Did you mean `{n}`?"));
         Error::invalid(place, format!("action `{name}`"), "an action that exists", fix)
     })
@@ -323,7 +327,8 @@ mod tests {
         let map = Keymap::built_in().unwrap();
         let contexts = [Context::Inspect, Context::Global];
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
-        let next: Vec<String> = map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
+        let next: Vec<String> =
+            map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
         assert_eq!(next, ["i", "g"]);
     }
 }

@@ -36,7 +36,7 @@ pub enum Msg {
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Hand a request to the engine.
-    Send(Request),
+    Send(Box<Request>),
     /// Stop a ticket.
     Cancel(Ticket),
     /// Leave.

@@ -40,13 +40,13 @@ pub enum ModelState {
 /// What colours the critique's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Paint {
-    /// The live reward at each token.
+    /// The stop-here reward.
     #[default]
+    StopHere,
+    /// The live reward at each token.
     Reward,
     /// How much each token moved the reward.
     Change,
-    /// The stop-here reward.
-    StopHere,
     /// Nothing.
     Plain,
 }
@@ -90,7 +90,8 @@ pub struct Limits {
 impl Limits {
     /// The pane at a cell.
     pub fn pane_at(&self, x: u16, y: u16) -> Option<Focus> {
-        let inside = |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
+        let inside =
+            |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
         self.panes.iter().flatten().find(|(_, area)| inside(*area)).map(|(focus, _)| *focus)
     }
 }

@@ -140,6 +140,10 @@ pub struct TakeClock {
     pub rated: Duration,
     /// Tokens per second then.
     pub rate: Option<f64>,
+    /// Live and stop-here reward as the large number and the meter show them.
+    pub shown: Option<(f32, Option<f32>)>,
+    /// Since when.
+    pub shown_at: Duration,
 }
 
 impl Take {
@@ -148,6 +152,15 @@ impl Take {
         match &self.verdict {
             Some(verdict) => Some(verdict.reward),
             None => self.tokens.last().map(|t| t.reward),
+        }
+    }
+
+    /// The reward and stop-here reward to show large: a live one follows a few times a second, so that it can be read.
+    pub fn large(&self) -> Option<(f32, Option<f32>)> {
+        match &self.verdict {
+            Some(verdict) => Some((verdict.reward, None)),
+            None if self.phase.is_running() => self.clock.shown,
+            None => self.reward().map(|r| (r, self.stop_here())),
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alternative, Client, CritiqueToken, Event, Events, Input, ModelInfo, Port, Request, Stopped, Ticket, Timing,
-    TokenCount, Verdict, channel,
+    Alternative, Client, CritiqueToken, Event, Events, Input, ModelInfo, Port, Request, Stopped, Ticket,
+    Timing, TokenCount, Verdict, channel,
 };
 use crate::checkpoint::{Reading, Spec};
 
@@ -81,10 +81,12 @@ impl Script {
 
     /// All events that answer a request, in order.
     pub fn answer(&self, request: &Request) -> Vec<Event> {
-        let events = match request {
+        match request {
             Request::Load { ticket, model, .. } => vec![
                 match &self.model {
-                    Ok(info) => Event::Loaded { ticket: *ticket, model: *model, info: Box::new(info.clone()) },
+                    Ok(info) => {
+                        Event::Loaded { ticket: *ticket, model: *model, info: Box::new(info.clone()) }
+                    }
                     Err(error) => Event::Failed { ticket: *ticket, error: error.clone() },
                 },
                 Event::Done { ticket: *ticket },
@@ -98,8 +100,7 @@ impl Script {
                 None => nothing(*ticket),
             },
             Request::Unload { .. } | Request::Shutdown => Vec::new(),
-        };
-        events
+        }
     }
 }
 
@@ -116,8 +117,11 @@ impl Recording {
             Event::Started { ticket, tokens, specials: Vec::new() },
         ];
         for (index, token) in self.tokens.iter().enumerate() {
-            let alternative =
-                |(id, text, p): &(u32, String, f32)| Alternative { id: *id, text: text.clone(), probability: *p };
+            let alternative = |(id, text, p): &(u32, String, f32)| Alternative {
+                id: *id,
+                text: text.clone(),
+                probability: *p,
+            };
             let made = CritiqueToken {
                 index,
                 id: token.id,
@@ -186,7 +190,8 @@ fn play(script: &Script, mut port: Port) {
     let mut sent = 0;
     let mut waiting: VecDeque<(Ticket, Vec<Event>)> = VecDeque::new();
     loop {
-        let request = if waiting.is_empty() { port.requests.blocking_recv() } else { port.requests.try_recv().ok() };
+        let request =
+            if waiting.is_empty() { port.requests.blocking_recv() } else { port.requests.try_recv().ok() };
         match request {
             Some(Request::Shutdown) => return,
             Some(request) => {

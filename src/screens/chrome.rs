@@ -21,7 +21,13 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Re
         let line = Rect { y: last - 1, height: 1, ..area };
         let key = " x: all of it ";
         let room = usize::from(area.width).saturating_sub(key.width() + 1);
-        buffer.set_stringn(line.x, line.y, format!(" ✗ {}", one_line(error)), room, theme.style(Meaning::Error));
+        buffer.set_stringn(
+            line.x,
+            line.y,
+            format!(" ✗ {}", one_line(error)),
+            room,
+            theme.style(Meaning::Error),
+        );
         panel::right(key, theme.style(Meaning::Accent), line, line.y, buffer);
     }
     body
@@ -55,7 +61,13 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
             };
             let size = size(info.parameters);
             let name = one_line(&info.name);
-            (format!("{name} · {method} · {} {size} · {} {} ", info.spec.backbone.family, info.dtype, info.device), Meaning::Dim)
+            (
+                format!(
+                    "{name} · {method} · {} {size} · {} {} ",
+                    info.spec.backbone.family, info.dtype, info.device
+                ),
+                Meaning::Dim,
+            )
         }
     };
     let left = Rect { x: x + 2, width: area.right().saturating_sub(x + 2), ..area };

@@ -12,7 +12,14 @@ use crate::widgets::panel::{self, Frame};
 use crate::widgets::{Meaning, Theme};
 
 /// Draws the critique, following the cursor or the newest token.
-pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer, limits: &mut Limits) {
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    frame: Frame,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let shown = state.critique_take();
     let focused = state.focus == Focus::Critique;
     let right = shown.map(|(take, stale)| status(take, stale)).unwrap_or_default();
@@ -73,7 +80,15 @@ fn prefill(done: usize, total: usize, theme: &Theme, area: Rect, buffer: &mut Bu
     }
 }
 
-fn words(state: &State, theme: &Theme, take: &Take, stale: bool, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+fn words(
+    state: &State,
+    theme: &Theme,
+    take: &Take,
+    stale: bool,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let closing = state.info().map(|i| i.spec.prompt.end_of_turn.id);
     let base = theme.style(if stale { Meaning::Stale } else { Meaning::Text });
     let last = take.tokens.len() - 1;

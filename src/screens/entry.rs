@@ -29,7 +29,14 @@ pub fn draw(entry: &Entry, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     field("Answer", &entry.answer, entry.field == Field::Answer, theme, lower, buffer);
 }
 
-fn field(title: &str, area: &TextArea<'static>, focused: bool, theme: &Theme, rect: Rect, buffer: &mut Buffer) {
+fn field(
+    title: &str,
+    area: &TextArea<'static>,
+    focused: bool,
+    theme: &Theme,
+    rect: Rect,
+    buffer: &mut Buffer,
+) {
     let lines = area.lines();
     let count = format!("{} lines", lines.len());
     let inner = panel::draw(title, &count, focused, panel::Frame::Line, theme, rect, buffer);

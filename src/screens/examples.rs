@@ -15,11 +15,19 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     let focused = state.focus == Focus::Examples;
     let inner = panel::draw("Examples", &count, focused, frame, theme, area, buffer);
     if state.examples.is_empty() {
-        buffer.set_stringn(inner.x, inner.y, "none: n types one", usize::from(inner.width), theme.style(Meaning::Dim));
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            "none: n types one",
+            usize::from(inner.width),
+            theme.style(Meaning::Dim),
+        );
         return;
     }
     let height = usize::from(inner.height);
-    let first = (state.selected + 1 + height / 4).saturating_sub(height).min(state.examples.len().saturating_sub(height));
+    let first = (state.selected + 1 + height / 4)
+        .saturating_sub(height)
+        .min(state.examples.len().saturating_sub(height));
     let rows = state.examples.iter().enumerate().skip(first);
     for ((index, example), y) in rows.zip(inner.y..inner.bottom()) {
         let selected = index == state.selected;
@@ -27,7 +35,13 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         let (value, style) = status(state, theme, index, example);
         let mark = if selected { "▸" } else { " " };
         let room = usize::from(inner.width).saturating_sub(value.width() + 1);
-        buffer.set_stringn(row.x, y, format!("{mark}{}", one_line(&example.id)), room, theme.style(Meaning::Text));
+        buffer.set_stringn(
+            row.x,
+            y,
+            format!("{mark}{}", one_line(&example.id)),
+            room,
+            theme.style(Meaning::Text),
+        );
         panel::right(&value, style, row, y, buffer);
         if selected {
             buffer.set_style(row, theme.style(Meaning::Selected));

@@ -13,7 +13,11 @@ pub const WIDE: u16 = 120;
 
 /// Draws the screen.
 pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
-    if area.width >= WIDE { wide(state, theme, area, buffer, limits) } else { stacked(state, theme, area, buffer, limits) }
+    if area.width >= WIDE {
+        wide(state, theme, area, buffer, limits)
+    } else {
+        stacked(state, theme, area, buffer, limits)
+    }
 }
 
 fn wide(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
@@ -48,7 +52,7 @@ fn stacked(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits
     let rest = area.height.saturating_sub(strip + chart + one);
     let upper = match state.focus {
         Focus::Examples | Focus::Text => rest * 3 / 5,
-        Focus::Critique => rest * 2 / 5,
+        Focus::Critique => rest / 2,
     };
     let rows = [
         Constraint::Length(upper),

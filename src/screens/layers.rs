@@ -47,7 +47,13 @@ fn help(state: &State, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Bu
     for ((keys, desc, meaning), y) in rows.iter().skip(top).zip(inner.y..inner.bottom()) {
         buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(*meaning));
         if inner.width > 26 {
-            buffer.set_stringn(inner.x + 26, y, desc, usize::from(inner.width) - 26, theme.style(Meaning::Text));
+            buffer.set_stringn(
+                inner.x + 26,
+                y,
+                desc,
+                usize::from(inner.width) - 26,
+                theme.style(Meaning::Text),
+            );
         }
     }
     more(top, limits.layer, theme, inner, buffer);
@@ -60,7 +66,15 @@ fn more(top: usize, most: usize, theme: &Theme, inner: Rect, buffer: &mut Buffer
     }
 }
 
-fn detail(title: &str, text: &str, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+fn detail(
+    title: &str,
+    text: &str,
+    scroll: usize,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let width = area.width.min(100);
     let flow = Flow::wrap(&[Run::new(text, theme.style(Meaning::Text), 0)], usize::from(width) - 4, theme);
     let height = u16::try_from(flow.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
@@ -73,7 +87,13 @@ fn detail(title: &str, text: &str, scroll: usize, theme: &Theme, area: Rect, buf
 
 fn palette(state: &State, typed: &Palette, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let inner = panel::popup("Every action by name", 72, 20, theme, area, buffer);
-    buffer.set_stringn(inner.x, inner.y, format!(":{}▏", one_line(&typed.query)), usize::from(inner.width), theme.style(Meaning::Focus));
+    buffer.set_stringn(
+        inner.x,
+        inner.y,
+        format!(":{}▏", one_line(&typed.query)),
+        usize::from(inner.width),
+        theme.style(Meaning::Focus),
+    );
     let matches = state.palette(&typed.query);
     let picked = typed.picked.min(matches.len().saturating_sub(1));
     let height = usize::from(inner.height.saturating_sub(1));
@@ -120,6 +140,12 @@ fn which_key(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let inner = panel::popup(&title, width, height, theme, corner, buffer);
     for ((keys, desc), y) in rows.iter().zip(inner.y..inner.bottom()) {
         buffer.set_stringn(inner.x, y, keys, 4, theme.style(Meaning::Accent));
-        buffer.set_stringn(inner.x + 4, y, desc, usize::from(inner.width).saturating_sub(4), theme.style(Meaning::Text));
+        buffer.set_stringn(
+            inner.x + 4,
+            y,
+            desc,
+            usize::from(inner.width).saturating_sub(4),
+            theme.style(Meaning::Text),
+        );
     }
 }

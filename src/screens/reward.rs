@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::{Phase, ReEncoded, Side, State, Take};
+use crate::app::{Phase, ReEncoded, State, Take};
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::{Meaning, Theme, digits, meter};
 
@@ -13,8 +13,10 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     let reading = shown.map(|(take, stale)| reading(take, stale)).unwrap_or_default();
     let inner = panel::draw("Reward", reading, false, frame, theme, area, buffer);
     let take = shown.map(|(take, _)| take);
-    let value = take.and_then(Take::reward);
-    let tall = inner.height >= 8 && inner.width >= 40;
+    let large = take.and_then(Take::large);
+    let value = large.map(|(reward, _)| reward);
+    let roomy = inner.height >= 8;
+    let tall = roomy && inner.width >= 66;
     // Of a live value two decimals are enough; the rest would only flicker.
     let text = value.map_or_else(|| "−.−−".to_owned(), |v| format!("{v:+.2}"));
     let style = match (value, shown) {
@@ -22,12 +24,14 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         (Some(v), _) => theme.sign(v),
         (None, _) => theme.style(Meaning::Track),
     };
-    let mark = take.and_then(|t| if t.verdict.is_some() { None } else { t.stop_here() });
+    let mark = large.and_then(|(_, stop_here)| stop_here);
     let lines = readings(state, take);
-    if tall {
-        digits::draw(&text, true, inner, style, buffer);
-        let beside = digits::width(&text, true) + 3;
-        let column = Rect { x: inner.x + beside, width: inner.width.saturating_sub(beside), height: 5, ..inner };
+    if roomy {
+        let place = if tall { inner } else { Rect { y: inner.y + 1, height: 3, ..inner } };
+        digits::draw(&text, tall, place, style, buffer);
+        let beside = digits::width(&text, tall).max(if tall { 0 } else { 16 }) + 3;
+        let column =
+            Rect { x: inner.x + beside, width: inner.width.saturating_sub(beside), height: 5, ..inner };
         list(&lines, theme, column, buffer);
         let scale = Rect { y: inner.y + 6, height: inner.height - 6, ..inner };
         meter::draw(value, mark, state.bound, theme, scale, buffer);
@@ -59,6 +63,10 @@ fn reading(take: &Take, stale: bool) -> &'static str {
 fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let Some(take) = take else { return lines };
+    let pair = state.example().is_some_and(crate::app::Example::is_pair);
+    if let Some((margin, probability)) = state.margin(state.selected).filter(|_| pair) {
+        lines.push(("margin", format!("{margin:+.2}  σ {probability:.3}")));
+    }
     if let Some(verdict) = &take.verdict {
         lines.push(("in-place", format!("{:+.4}", verdict.reward)));
         match &take.re_encoded {
@@ -70,21 +78,14 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
             ReEncoded::Failed(_) => lines.push(("re-encoded", "✗".into())),
             ReEncoded::Not => {}
         }
-    } else if let Some(reward) = take.stop_here() {
-        lines.push(("◆ stop-here", format!("{reward:+.2}")));
+    } else {
+        // Every token's value is here; the large number follows a few times a second.
+        lines.extend(take.reward().map(|reward| ("live", format!("{reward:+.3}"))));
+        lines.extend(take.stop_here().map(|reward| ("◆ stop-here", format!("{reward:+.3}"))));
     }
-    let pair = state.example().is_some_and(crate::app::Example::is_pair);
     if pair {
-        for side in [Side::Chosen, Side::Rejected] {
-            if side != state.side
-                && let Some(reward) = state.take_of(state.selected, side).and_then(Take::reward)
-            {
-                lines.push((side.name(), format!("{reward:+.2}")));
-            }
-        }
-        if let Some((margin, probability)) = state.margin(state.selected) {
-            lines.push(("margin", format!("{margin:+.2}  σ {probability:.3}")));
-        }
+        let other = state.take_of(state.selected, state.side.other()).and_then(Take::reward);
+        lines.extend(other.map(|reward| (state.side.other().name(), format!("{reward:+.2}"))));
     }
     lines
 }

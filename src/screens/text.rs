@@ -10,16 +10,28 @@ use crate::widgets::panel::{self, Frame};
 use crate::widgets::{Meaning, Theme, markdown};
 
 /// Draws both, one under the other, scrolled together.
-pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer, limits: &mut Limits) {
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    frame: Frame,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let Some(input) = state.input() else {
-        let inner = panel::draw("Prompt and answer", "", state.focus == Focus::Text, frame, theme, area, buffer);
+        let inner =
+            panel::draw("Prompt and answer", "", state.focus == Focus::Text, frame, theme, area, buffer);
         let text = "no example: n types one";
         buffer.set_stringn(inner.x, inner.y, text, usize::from(inner.width), theme.style(Meaning::Dim));
         return;
     };
     if let Some(fault) = state.example().and_then(|e| e.fault.as_ref()) {
         let inner = panel::draw("A bad row", "", state.focus == Focus::Text, frame, theme, area, buffer);
-        let flow = Flow::wrap(&[Run::new(fault.as_str(), theme.style(Meaning::Error), 0)], usize::from(inner.width), theme);
+        let flow = Flow::wrap(
+            &[Run::new(fault.as_str(), theme.style(Meaning::Error), 0)],
+            usize::from(inner.width),
+            theme,
+        );
         flow.draw(0, inner, buffer);
         return;
     }
@@ -35,10 +47,12 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     let focused = state.focus == Focus::Text;
     let inner = panel::draw("Prompt and answer", &right, focused, frame, theme, area, buffer);
     let label = theme.style(Meaning::Dim);
+    // Few rows: no blank lines, labels beside their texts.
+    let (gap, after) = if frame == Frame::Line { ("\n", "  ") } else { ("\n\n", "\n") };
     let mut runs = Vec::new();
     match &input.prompt {
         Prompt::Text(prompt) => {
-            runs.push(Run::new("PROMPT\n", label, 0));
+            runs.push(Run::new(format!("PROMPT{after}"), label, 0));
             runs.extend(markdown::runs(prompt, &specials, theme));
         }
         Prompt::Messages(turns) => {
@@ -51,10 +65,11 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     }
     let edited = take.is_some_and(|t| t.how == How::Edited || t.input != base(state));
     let mut name = match state.example() {
-        Some(example) if example.is_pair() => format!("\n\nANSWER, {}", state.side.name()),
-        _ => "\n\nANSWER".to_owned(),
+        Some(example) if example.is_pair() => format!("{gap}ANSWER, {}", state.side.name()),
+        _ => format!("{gap}ANSWER"),
     };
-    name.push_str(if edited { " (edited)\n" } else { "\n" });
+    name.push_str(if edited { " (edited)" } else { "" });
+    name.push_str(after);
     runs.push(Run::new(name, label, 0));
     if input.answer.is_empty() {
         runs.push(Run::new("(empty)", theme.style(Meaning::Stale), 0));

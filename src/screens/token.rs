@@ -1,5 +1,7 @@
 //! One token of the critique: reward, change, stop-here, probability, what else could have stood there.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -68,19 +70,20 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
 
 fn line(take: &Take, index: usize, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let Some(token) = take.tokens.get(index) else { return };
-    let mut text = format!(" {}/{} {} {:+.3}", index + 1, take.tokens.len(), quoted(&token.text), token.reward);
+    let mut text =
+        format!(" {}/{} {} {:+.3}", index + 1, take.tokens.len(), quoted(&token.text), token.reward);
     if let Some(change) = take.change(index) {
-        text.push_str(&format!(" ({change:+.3})"));
+        let _ = write!(text, " ({change:+.3})");
     }
     if let Some(reward) = token.stop_here {
-        text.push_str(&format!("  stop {reward:+.3}"));
+        let _ = write!(text, "  stop {reward:+.3}");
     }
     if let Some(probability) = token.probability {
-        text.push_str(&format!("  p {probability:.3}"));
+        let _ = write!(text, "  p {probability:.3}");
     }
     let others = token.alternatives.iter().filter(|a| a.id != token.id);
     for other in others {
-        text.push_str(&format!("  {} {:.3}", quoted(&other.text), other.probability));
+        let _ = write!(text, "  {} {:.3}", quoted(&other.text), other.probability);
     }
     buffer.set_stringn(area.x, area.y, text, usize::from(area.width), theme.style(Meaning::Accent));
 }

@@ -18,7 +18,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         Series::Live => tokens.iter().map(|t| Some(t.reward)).collect(),
         Series::StopHere => tokens.iter().map(|t| t.stop_here).collect(),
     };
-    let chart = Chart { values: &values, bound: state.bound, cursor: state.cursor };
+    // While tokens stream a column is one token: an arriving one costs few bytes.
+    let roomy = state.critique_take().is_some_and(|(take, _)| !take.phase.is_running());
+    let chart = Chart { values: &values, bound: state.bound, cursor: state.cursor, roomy };
     let per = chart.per_column(area.width.saturating_sub(AXIS + 4));
     let right = if per > 1 { format!("1 column = {per} tokens") } else { String::new() };
     let title = match state.series {

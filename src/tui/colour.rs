@@ -83,8 +83,12 @@ pub fn is_light() -> bool {
 #[cfg(unix)]
 fn ask() -> Option<String> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut tty =
-        std::fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/tty").ok()?;
+    let mut tty = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/tty")
+        .ok()?;
     tty.write_all(b"\x1b]11;?\x07\x1b[c").ok()?;
     let start = Instant::now();
     let mut answer = Vec::new();

@@ -21,10 +21,15 @@ pub fn start() -> Option<PathBuf> {
     let path = path()?;
     std::fs::create_dir_all(path.parent()?).ok()?;
     let long = std::fs::metadata(&path).is_ok_and(|m| m.len() > LONGEST);
-    let file: File = OpenOptions::new().create(true).append(!long).write(true).truncate(long).open(&path).ok()?;
+    let file: File =
+        OpenOptions::new().create(true).append(!long).write(true).truncate(long).open(&path).ok()?;
     let filter = EnvFilter::try_from_env("OUTLOUD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // A second screen in one process (tests) keeps the first one's log.
-    let _ = tracing_subscriber::fmt().with_writer(Mutex::new(file)).with_ansi(false).with_env_filter(filter).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_writer(Mutex::new(file))
+        .with_ansi(false)
+        .with_env_filter(filter)
+        .try_init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the screen opens");
     Some(path)
 }

@@ -93,7 +93,9 @@ pub fn check_terminal(options: &OpenOptions) -> Result<()> {
     if std::io::stdout().is_terminal() && (piped || std::io::stdin().is_terminal()) {
         return Ok(());
     }
-    Err(Error::Usage("the screen needs a terminal; without one use `outloud critique` or `outloud score`".into()))
+    Err(Error::Usage(
+        "the screen needs a terminal; without one use `outloud critique` or `outloud score`".into(),
+    ))
 }
 
 /// The examples compiled in.
@@ -122,11 +124,13 @@ fn read(files: Vec<PathBuf>) -> Result<tokio::sync::mpsc::Receiver<Msg>> {
             }
             count += 1;
             if count == MOST_ROWS {
-                let note = format!("only the first {MOST_ROWS} rows are shown; `outloud critique` reads them all");
+                let note =
+                    format!("only the first {MOST_ROWS} rows are shown; `outloud critique` reads them all");
                 let _ = send.blocking_send(Msg::Note(note));
                 break;
             }
-            if batch.len() == BATCH && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err() {
+            if batch.len() == BATCH && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err()
+            {
                 return;
             }
         }

@@ -183,8 +183,17 @@ fn colour(colour: Color, base: u8) -> String {
         Color::LightCyan => named(66),
         Color::White => named(67),
         Color::Indexed(n) => format!("{};5;{n}", base + 8),
-        Color::Rgb(r, g, b) => format!("{};2;{r};{g};{b}", base + 8),
+        // A colour of the 6 x 6 x 6 cube is shorter by its number.
+        Color::Rgb(r, g, b) => match (level(r), level(g), level(b)) {
+            (Some(r), Some(g), Some(b)) => format!("{};5;{}", base + 8, 16 + 36 * r + 6 * g + b),
+            _ => format!("{};2;{r};{g};{b}", base + 8),
+        },
     }
+}
+
+/// The step of the cube that is exactly this value.
+fn level(value: u8) -> Option<u8> {
+    (0u8..).zip([0, 95, 135, 175, 215, 255]).find(|(_, step)| *step == value).map(|(index, _)| index)
 }
 
 #[cfg(test)]
@@ -209,7 +218,10 @@ mod tests {
                     }
                     assert_eq!(drawn.symbol().trim_end(), got.contents().trim_end(), "at {x},{y}");
                     let bold = drawn.modifier.contains(Modifier::BOLD);
-                    assert_eq!((bold, drawn.modifier.contains(Modifier::REVERSED)), (got.bold(), got.inverse()));
+                    assert_eq!(
+                        (bold, drawn.modifier.contains(Modifier::REVERSED)),
+                        (got.bold(), got.inverse())
+                    );
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{Event as TermEvent, EventStream};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc;
@@ -55,7 +55,9 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
     let guard = Guard::take(options.mouse)?;
     let theme = match theme {
         Some(theme) => theme,
-        None => config::theme(if depth > Depth::Sixteen && colour::is_light() { "light" } else { "dark" }, depth)?,
+        None => {
+            config::theme(if depth > Depth::Sixteen && colour::is_light() { "light" } else { "dark" }, depth)?
+        }
     };
     let (state, effects) = app::start(keymap, options.model.clone(), options.device, examples);
     let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
@@ -138,7 +140,16 @@ impl Loop {
                             }
                         }
                         taken += 1;
-                        next = if taken < INPUT_A_TURN { stream.next().now_or_never().flatten() } else { None };
+                        // With the task's own waker: a stream polled with another one would never wake the loop again.
+                        next = if taken < INPUT_A_TURN {
+                            tokio::select! {
+                                biased;
+                                event = stream.next() => event,
+                                () = std::future::ready(()) => None,
+                            }
+                        } else {
+                            None
+                        };
                     }
                     // A key press is on the screen at once, whatever the pace.
                     if resized.is_none() && self.exit.is_none() {
@@ -185,7 +196,7 @@ impl Loop {
             match effect {
                 Effect::Send(request) => {
                     let ticket = ticket(&request);
-                    if let (Err(error), Some(ticket)) = (self.client.send(request), ticket) {
+                    if let (Err(error), Some(ticket)) = (self.client.send(*request), ticket) {
                         app::update(&mut self.state, Msg::Refused(ticket, error.to_string()));
                     }
                 }
@@ -224,7 +235,9 @@ impl Loop {
 
 fn ticket(request: &Request) -> Option<crate::engine::Ticket> {
     match request {
-        Request::Load { ticket, .. } | Request::Critique { ticket, .. } | Request::Score { ticket, .. } => Some(*ticket),
+        Request::Load { ticket, .. } | Request::Critique { ticket, .. } | Request::Score { ticket, .. } => {
+            Some(*ticket)
+        }
         Request::Unload { .. } | Request::Shutdown => None,
     }
 }

@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::{Meaning, Theme};
 
-const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+const EIGHTHS: [&str; 8] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇"];
 
 /// Values (one for each token, where known) within `-bound..bound`; `cursor` is marked.
 pub struct Chart<'a> {
@@ -16,6 +16,8 @@ pub struct Chart<'a> {
     pub bound: f32,
     /// A token to mark.
     pub cursor: Option<usize>,
+    /// Two cells for each token where there is room.
+    pub roomy: bool,
 }
 
 impl Chart<'_> {
@@ -36,8 +38,10 @@ impl Chart<'_> {
         let above = area.height.div_ceil(2);
         let below = area.height - above;
         let per = self.per_column(area.width);
+        let cells = if self.roomy && self.values.len() * 2 <= usize::from(area.width) { 2 } else { 1 };
         let marked = self.cursor.map(|c| c / per);
-        for (column, x) in (area.x..area.right()).enumerate() {
+        for (cell, x) in (area.x..area.right()).enumerate() {
+            let column = cell / cells;
             let here = self.values.iter().skip(column * per).take(per).flatten().copied();
             // The strongest of the tokens in this column: a spike is never averaged away.
             let value = here.filter(|v| v.is_finite()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
@@ -59,7 +63,7 @@ impl Chart<'_> {
             if cursor {
                 for y in area.y..area.bottom() {
                     if let Some(cell) = buffer.cell_mut((x, y)) {
-                        if cell.symbol() == " " {
+                        if cell.symbol() == " " && !cell.modifier.contains(Modifier::REVERSED) {
                             cell.set_symbol("┊").set_style(theme.style(Meaning::Accent));
                         } else {
                             cell.set_style(theme.style(Meaning::Accent));
@@ -74,8 +78,14 @@ impl Chart<'_> {
 /// A cell filled by `eighths`: from its bottom, or (below zero) from its top, by reversing the rest.
 fn bar(buffer: &mut Buffer, x: u16, y: u16, eighths: u16, down: bool, style: Style) {
     let full = eighths >= 8;
-    let index = usize::from(if down && !full { 8 - eighths } else { eighths });
-    let style = if down && !full { style.add_modifier(Modifier::REVERSED) } else { style };
+    let index = usize::from(if full {
+        0
+    } else if down {
+        8 - eighths
+    } else {
+        eighths
+    });
+    let style = if down || full { style.add_modifier(Modifier::REVERSED) } else { style };
     set(buffer, x, y, EIGHTHS.get(index).copied().unwrap_or(" "), style);
 }
 

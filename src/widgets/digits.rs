@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 /// Five rows of dots from the top, three bits each.
 fn dots(c: char) -> [u8; 5] {
@@ -51,16 +51,24 @@ pub fn draw(text: &str, tall: bool, area: Rect, style: Style, buffer: &mut Buffe
                 for (row, y) in (0..5).zip(area.y..area.bottom()) {
                     if on(row, column) {
                         for half in 0..2 {
-                            put(buffer, area, x + column * 2 + half, y, "█", style);
+                            put(
+                                buffer,
+                                area,
+                                x + column * 2 + half,
+                                y,
+                                " ",
+                                style.add_modifier(Modifier::REVERSED),
+                            );
                         }
                     }
                 }
             } else {
                 for (row, y) in (0..3).zip(area.y..area.bottom()) {
-                    let symbol = match (on(row * 2, column), on(row * 2 + 1, column)) {
-                        (true, true) => "█",
-                        (true, false) => "▀",
-                        (false, true) => "▄",
+                    // A whole cell is a reversed space: one byte where a block takes three.
+                    let (symbol, style) = match (on(row * 2, column), on(row * 2 + 1, column)) {
+                        (true, true) => (" ", style.add_modifier(Modifier::REVERSED)),
+                        (true, false) => ("▀", style),
+                        (false, true) => ("▄", style),
                         (false, false) => continue,
                     };
                     put(buffer, area, x + column, y, symbol, style);

@@ -42,7 +42,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Wraps runs at words into rows of `width` cells; `indent` cells before every row but the first of a paragraph.
+    /// Wraps runs at words into rows of `width` cells.
     pub fn wrap(runs: &[Run<'_>], width: usize, theme: &Theme) -> Self {
         let width = width.max(4);
         let control = theme.style(Meaning::Control);
@@ -52,10 +52,10 @@ impl Flow {
             for glyph in glyphs(&run.text) {
                 match glyph.kind {
                     Kind::Newline => {
-                        used = flow.put(&mut word, used, width);
+                        flow.put(&mut word, used, width);
                         flow.mark(run.tag, run.style);
                         flow.rows.push(Vec::new());
-                        used = 0 * used;
+                        used = 0;
                     }
                     kind => {
                         let style = if kind == Kind::Symbol { run.style.patch(control) } else { run.style };
@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn a_word_of_several_tokens_stays_together() {
         let theme = Theme::built_in("dark", Depth::None).unwrap();
-        let runs = [("see", 0), (" won", 1), ("der", 2), ("ful", 3)].map(|(t, i)| Run::new(t, Style::new(), i));
+        let runs =
+            [("see", 0), (" won", 1), ("der", 2), ("ful", 3)].map(|(t, i)| Run::new(t, Style::new(), i));
         let flow = Flow::wrap(&runs, 10, &theme);
         assert_eq!((flow.row_of(0), flow.row_of(3)), (Some(0), Some(1)));
     }

@@ -75,7 +75,9 @@ pub fn runs<'a>(text: &'a str, specials: &[String], theme: &Theme) -> Vec<Run<'a
                     lists.pop();
                     between = true;
                 }
-                TagEnd::Paragraph | TagEnd::Item | TagEnd::BlockQuote(_) | TagEnd::HtmlBlock => between = true,
+                TagEnd::Paragraph | TagEnd::Item | TagEnd::BlockQuote(_) | TagEnd::HtmlBlock => {
+                    between = true
+                }
                 _ => {}
             },
             Event::Text(t) if code => {
@@ -84,8 +86,12 @@ pub fn runs<'a>(text: &'a str, specials: &[String], theme: &Theme) -> Vec<Run<'a
                     mark(line.to_owned(), top, specials, theme, &mut out);
                 }
             }
-            Event::Text(t) | Event::Html(t) | Event::InlineHtml(t) => mark(t.into_string(), top, specials, theme, &mut out),
-            Event::Code(t) => mark(t.into_string(), top.patch(theme.style(Meaning::Code)), specials, theme, &mut out),
+            Event::Text(t) | Event::Html(t) | Event::InlineHtml(t) => {
+                mark(t.into_string(), top, specials, theme, &mut out)
+            }
+            Event::Code(t) => {
+                mark(t.into_string(), top.patch(theme.style(Meaning::Code)), specials, theme, &mut out)
+            }
             Event::SoftBreak | Event::HardBreak => add(&mut out, "\n".into(), base),
             Event::Rule => {
                 add(&mut out, if between { "\n───\n" } else { "───\n" }.into(), theme.style(Meaning::Dim));
@@ -107,7 +113,10 @@ pub fn mark<'a>(
 ) {
     let text = text.into();
     let hit = |rest: &str| {
-        let known = specials.iter().filter(|s| !s.is_empty()).filter_map(|s| rest.find(s.as_str()).map(|at| (at, s.len())));
+        let known = specials
+            .iter()
+            .filter(|s| !s.is_empty())
+            .filter_map(|s| rest.find(s.as_str()).map(|at| (at, s.len())));
         known.min_by_key(|(at, length)| (*at, usize::MAX - *length))
     };
     if hit(&text).is_none() {

@@ -36,14 +36,20 @@ pub fn draw(
     let title = if focused { format!(" ▸ {title} ") } else { format!(" {title} ") };
     let inner = match frame {
         Frame::Box => {
-            let block = Block::new().borders(Borders::ALL).border_type(BorderType::Rounded).border_style(border);
+            let block =
+                Block::new().borders(Borders::ALL).border_type(BorderType::Rounded).border_style(border);
             let inner = block.inner(area);
             block.render(area, buffer);
             Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
         }
         Frame::Line => {
             buffer.set_string(area.x, area.y, "─".repeat(usize::from(area.width)), border);
-            Rect { y: area.y + 1, height: area.height - 1, x: area.x + 1, width: area.width.saturating_sub(2) }
+            Rect {
+                y: area.y + 1,
+                height: area.height - 1,
+                x: area.x + 1,
+                width: area.width.saturating_sub(2),
+            }
         }
     };
     let room = usize::from(area.width).saturating_sub(4);

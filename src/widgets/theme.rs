@@ -133,7 +133,12 @@ impl Theme {
     /// What is not a theme: the field and what is expected there.
     pub fn parse(name: &str, text: &str, depth: Depth) -> Result<Self> {
         let wrong = |found: String| {
-            Error::invalid(format!("theme {name}"), found, "meaning -> fg, bg, add", "Compare with themes/dark.toml.")
+            Error::invalid(
+                format!("theme {name}"),
+                found,
+                "meaning -> fg, bg, add",
+                "Compare with themes/dark.toml.",
+            )
         };
         let file: File = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
         let mut styles = vec![Style::new(); MEANINGS.len()];
@@ -153,7 +158,11 @@ impl Theme {
             }
         }
         let list = |colours: Vec<String>| {
-            colours.iter().map(|c| colour(c, depth)).collect::<std::result::Result<Vec<_>, _>>().map_err(wrong)
+            colours
+                .iter()
+                .map(|c| colour(c, depth))
+                .collect::<std::result::Result<Vec<_>, _>>()
+                .map_err(wrong)
         };
         let mut heat = list(file.heat_negative)?;
         heat.push(None);
@@ -201,7 +210,8 @@ fn modifier(word: &str) -> std::result::Result<Modifier, String> {
 
 /// A colour as a theme writes it (`#rrggbb`, a number of the 256 or a name of the sixteen), at a depth.
 fn colour(text: &str, depth: Depth) -> std::result::Result<Option<Color>, String> {
-    let colour: Color = text.parse().map_err(|_| format!("`{text}` is not a colour: #rrggbb, 0-255 or a name"))?;
+    let colour: Color =
+        text.parse().map_err(|_unreadable| format!("`{text}` is not a colour: #rrggbb, 0-255 or a name"))?;
     Ok(match (depth, colour) {
         (Depth::None, _) => None,
         (Depth::True, _) | (_, Color::Reset) => Some(colour),
@@ -225,7 +235,11 @@ fn nearest_256(r: u8, g: u8, b: u8) -> u8 {
     let mean = (i32::from(r) + i32::from(g) + i32::from(b)) / 3;
     let step = ((mean - 8 + 5) / 10).clamp(0, 23);
     let grey = 8 + step * 10;
-    if off(r, grey) + off(g, grey) + off(b, grey) < cube { 232 + step as u8 } else { 16 + 36 * ri + 6 * gi + bi }
+    if off(r, grey) + off(g, grey) + off(b, grey) < cube {
+        232 + step as u8
+    } else {
+        16 + 36 * ri + 6 * gi + bi
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +252,8 @@ mod tests {
             for depth in [Depth::None, Depth::Sixteen, Depth::TwoFiveSix, Depth::True] {
                 let theme = Theme::built_in(name, depth).unwrap();
                 for (key, meaning) in MEANINGS {
-                    let plain = matches!(meaning, Meaning::Text | Meaning::Track | Meaning::Hint | Meaning::Border);
+                    let plain =
+                        matches!(meaning, Meaning::Text | Meaning::Track | Meaning::Hint | Meaning::Border);
                     let styled = theme.style(*meaning) != Style::new();
                     assert!(styled || plain || depth == Depth::None, "{name} at {depth:?}: {key}");
                 }

@@ -140,17 +140,16 @@ mod tests {
 
     #[test]
     fn nothing_that_acts_on_a_terminal_is_left() {
-        let evil = "a\x1b[31mred\x1b]0;title\x07\u{9b}2J\u{202e}txt\u{2066}\u{200b}\u{feff}\u{7f}\0b\r\u{e0041}";
+        let evil =
+            "a\x1b[31mred\x1b]0;title\x07\u{9b}2J\u{202e}txt\u{2066}\u{200b}\u{feff}\u{7f}\0b\r\u{e0041}";
         let shown = one_line(evil);
-        assert_eq!(
-            shown,
-            "a␛[31mred␛]0;title␇‹9B›2J‹RLO›txt‹LRI›‹ZWSP›‹BOM›␡␀b␍‹E0041›"
-        );
+        assert_eq!(shown, "a␛[31mred␛]0;title␇‹9B›2J‹RLO›txt‹LRI›‹ZWSP›‹BOM›␡␀b␍‹E0041›");
     }
 
     #[test]
     fn wide_joined_and_combining_characters_keep_together() {
-        let all: Vec<(String, usize)> = glyphs("世é👩\u{200d}💻e\u{301}").map(|g| (g.text, g.width)).collect();
+        let all: Vec<(String, usize)> =
+            glyphs("世é👩\u{200d}💻e\u{301}").map(|g| (g.text, g.width)).collect();
         let expected = [("世", 2), ("é", 1), ("👩\u{200d}💻", 2), ("e\u{301}", 1)];
         assert_eq!(all, expected.map(|(t, w)| (t.to_owned(), w)));
         // A joiner outside an emoji is shown; a mark without a base gets one; a tower of marks is cut.

@@ -1,7 +1,9 @@
 //! What each action does.
 
+use std::fmt::Write as _;
+
 use super::{entry, jobs, ready};
-use crate::app::{Action, Effect, Field, Focus, Layer, Palette, Paint, Series, State};
+use crate::app::{Action, Effect, Field, Focus, Layer, Paint, Palette, Series, State};
 
 /// Lines of a page step.
 const PAGE: i32 = 10;
@@ -33,10 +35,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Biggest => biggest(state),
         Action::Paint => {
             state.paint = match state.paint {
+                Paint::StopHere => Paint::Reward,
                 Paint::Reward => Paint::Change,
-                Paint::Change => Paint::StopHere,
-                Paint::StopHere => Paint::Plain,
-                Paint::Plain => Paint::Reward,
+                Paint::Change => Paint::Plain,
+                Paint::Plain => Paint::StopHere,
             };
         }
         Action::Series => {
@@ -166,7 +168,7 @@ fn model_detail(state: &mut State) {
         info.fingerprint
     );
     for reason in &info.spec.reasons {
-        text.push_str(&format!("\n{}: {}\n    {}", reason.what, reason.value, reason.why));
+        let _ = write!(text, "\n{}: {}\n    {}", reason.what, reason.value, reason.why);
     }
     state.layers.push(Layer::Detail("Model".into(), text, 0));
 }
@@ -264,7 +266,8 @@ fn step_cursor(state: &mut State, by: isize) {
 /// To the next token that begins a word.
 fn step_word(state: &mut State, by: isize) {
     let Some((take, _)) = state.critique_take() else { return };
-    let starts = |i: usize| i == 0 || take.tokens.get(i).is_some_and(|t| t.text.starts_with(char::is_whitespace));
+    let starts =
+        |i: usize| i == 0 || take.tokens.get(i).is_some_and(|t| t.text.starts_with(char::is_whitespace));
     let Some(last) = take.tokens.len().checked_sub(1) else { return };
     let mut at = state.cursor.unwrap_or(last).min(last);
     loop {

@@ -6,6 +6,8 @@ use super::jobs;
 use crate::app::{Effect, Job, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::engine::{Event, Ticket, Verdict};
 
+/// How often the large number changes while tokens stream.
+const SHOWN_EVERY: Duration = Duration::from_millis(200);
 /// How often tokens per second are computed anew.
 const RATE_EVERY: Duration = Duration::from_millis(500);
 
@@ -31,12 +33,16 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
                 let reward = token.reward;
                 take.tokens.push(Token::from(*token));
                 rate(take, now);
+                show(take, now);
                 widen(state, reward);
             }
         }
         Event::StopHere { ticket, index, reward, .. } => {
-            if let Some(token) = critique(state, ticket).and_then(|t| t.tokens.get_mut(index)) {
+            let now = state.now;
+            let Some(take) = critique(state, ticket) else { return Vec::new() };
+            if let Some(token) = take.tokens.get_mut(index) {
                 token.stop_here = Some(reward);
+                show(take, now);
                 widen(state, reward);
             }
         }
@@ -125,7 +131,8 @@ fn complete(state: &mut State, id: TakeId, verdict: Verdict) {
         .enumerate()
         .map(|(index, ((id, text), reward))| {
             let known = streamed.next().filter(|t| t.id == *id);
-            let (probability, alternatives) = known.map_or((None, Vec::new()), |t| (t.probability, t.alternatives));
+            let (probability, alternatives) =
+                known.map_or((None, Vec::new()), |t| (t.probability, t.alternatives));
             let stop_here = stop_here.get(index).copied();
             Token { id: *id, text: text.clone(), reward: *reward, stop_here, probability, alternatives }
         })
@@ -136,6 +143,13 @@ fn complete(state: &mut State, id: TakeId, verdict: Verdict) {
     }
     take.phase = Phase::Complete;
     take.verdict = Some(Box::new(verdict));
+}
+
+fn show(take: &mut Take, now: Duration) {
+    if take.clock.shown.is_none() || now.saturating_sub(take.clock.shown_at) >= SHOWN_EVERY {
+        take.clock.shown = take.reward().map(|r| (r, take.stop_here()));
+        take.clock.shown_at = now;
+    }
 }
 
 fn rate(take: &mut Take, now: Duration) {

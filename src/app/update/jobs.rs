@@ -1,11 +1,10 @@
 //! Work for the engine: asking for it, stopping it.
 
-use crate::app::{
-    Effect, Example, How, Job, Keymap, ModelState, Phase, ReEncoded, Side, State, TakeId,
-};
+use crate::app::{Effect, Example, How, Job, Keymap, ModelState, Phase, ReEncoded, Side, State, TakeId};
 use crate::checkpoint::{Method, Reading};
 use crate::engine::{
-    CritiqueOptions, CritiqueText, DeviceChoice, ModelId, ModelSource, Request, Sampling, ScoreOptions, Ticket,
+    CritiqueOptions, CritiqueText, DeviceChoice, ModelId, ModelSource, Request, Sampling, ScoreOptions,
+    Ticket,
 };
 
 /// The only model of the first screen.
@@ -22,7 +21,7 @@ pub fn start(
 ) -> (State, Vec<Effect>) {
     let mut state = State::new(keymap, source.clone(), device, examples);
     let ticket = open(&mut state, Job::Load);
-    (state, vec![Effect::Send(Request::Load { ticket, model: MODEL, source, device })])
+    (state, vec![Effect::Send(Box::new(Request::Load { ticket, model: MODEL, source, device }))])
 }
 
 fn open(state: &mut State, job: Job) -> Ticket {
@@ -78,7 +77,8 @@ fn run_side(state: &mut State, side: Side, seed: Option<u64>) -> Option<Effect> 
         alternatives: ALTERNATIVES,
         ..CritiqueOptions::default()
     };
-    Some(Effect::Send(Request::Critique { ticket, model: MODEL, input, begin: CritiqueText::None, options }))
+    let begin = CritiqueText::None;
+    Some(Effect::Send(Box::new(Request::Critique { ticket, model: MODEL, input, begin, options })))
 }
 
 /// A seed no take of the shown example has used.
@@ -101,13 +101,13 @@ pub(super) fn re_encode(state: &mut State, id: TakeId) -> Option<Effect> {
     take.re_encoded = ReEncoded::Waiting;
     let input = take.input.clone();
     let ticket = open(state, Job::ReEncode(id));
-    Some(Effect::Send(Request::Score {
+    Some(Effect::Send(Box::new(Request::Score {
         ticket,
         model: MODEL,
         input,
         critique: CritiqueText::Text(critique),
         options: ScoreOptions { reading: Reading::ReEncoded, ..ScoreOptions::default() },
-    }))
+    })))
 }
 
 /// Stops the critiques of the shown example; true in the second place if there were any.

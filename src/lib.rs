@@ -11,9 +11,11 @@
 pub mod app;
 pub mod checkpoint;
 pub mod cli;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod recipe;
 pub mod rows;
 pub mod screens;
 pub mod stories;

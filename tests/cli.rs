@@ -8,5 +8,15 @@
     missing_docs
 )]
 
+#[path = "cli/common.rs"]
+mod common;
+#[path = "cli/doctor.rs"]
+mod doctor;
+#[path = "cli/golden.rs"]
+mod golden;
+#[path = "cli/input.rs"]
+mod input;
+#[path = "cli/resume.rs"]
+mod resume;
 #[path = "cli/scripted.rs"]
 mod scripted;

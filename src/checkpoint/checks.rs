@@ -58,8 +58,10 @@ pub fn reference_head() -> Head {
     Head::DenseTanhOut { dense: DENSE.into(), out_proj: OUT.into() }
 }
 
-/// Finds the reward head; its weights must be there, of the right shape and more than one value.
+/// Finds the reward head; its weights must be there, of the right shape and more than one value. Biases that are exactly
+/// zero, as before any training, are reported in `reasons` (a critique model before its reward training has them).
 pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Result<Head> {
+    let mut zero_biases = true;
     let head_like: Vec<&str> = weights.names().filter(|n| !n.starts_with(BASE)).collect();
     for (name, shape) in [
         (format!("{DENSE}.weight"), vec![hidden, hidden]),
@@ -67,6 +69,7 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
         (format!("{OUT}.weight"), vec![1, hidden]),
         (format!("{OUT}.bias"), vec![1]),
     ] {
+        let is_bias = name.ends_with(".bias");
         match weights.shape(&name) {
             None => {
                 return Err(Error::invalid(
@@ -92,7 +95,8 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
         }
         let values = weights.values(&name)?;
         let flat = values.iter().all(|x| Some(x) == values.first());
-        if flat && name.ends_with(".weight") && values.len() > 1 {
+        zero_biases &= !is_bias || values.iter().all(|x| *x == 0.0);
+        if flat && !is_bias && values.len() > 1 {
             return Err(Error::invalid(
                 weights.place(&name),
                 format!("the same number {} everywhere", values.first().copied().unwrap_or_default()),
@@ -106,6 +110,13 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
         value: "out_proj(tanh(dense(h)))".into(),
         why: format!("tensors {DENSE} and {OUT}, the reference's names"),
     });
+    if zero_biases {
+        reasons.push(Reason {
+            what: "head.trained".into(),
+            value: "in doubt: its rewards may mean nothing".into(),
+            why: format!("{DENSE}.bias and {OUT}.bias are exactly zero, as in a head that was never trained"),
+        });
+    }
     Ok(reference_head())
 }
 

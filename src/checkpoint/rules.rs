@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::files::{Json, Source};
+use super::files::{Json, Source, shorten};
 use super::spec::{Message, Method, PromptRule, Reason, SpecialToken};
 use super::template::Template;
 use super::text::{CRITIQUE_PROMPT, Parts, Text};
@@ -36,6 +36,9 @@ pub fn read(source: &Source, method: Method, reasons: &mut Vec<Reason>) -> Resul
     let config = source.json(CONFIG)?;
     let map = source.json(SPECIAL_MAP)?;
     let configs: Vec<&Json> = config.iter().chain(&map).collect();
+    if let Some(added) = config.as_ref().map(|c| c.object("added_tokens_decoder")).transpose()?.flatten() {
+        check_added(&added, &tokenizer)?;
+    }
     let mut reason = |what: &str, value: &str, why: String| {
         reasons.push(Reason { what: what.into(), value: value.into(), why });
     };
@@ -75,6 +78,10 @@ pub fn read(source: &Source, method: Method, reasons: &mut Vec<Reason>) -> Resul
             .collect();
     let (place, template) = find_template(source, config.as_ref())?;
     reason("prompt.template", &format!("{} characters", template.chars().count()), place.clone());
+    if template.contains("strftime_now") {
+        let why = format!("{place} uses strftime_now: the same row gives other numbers on another day");
+        reason("prompt.template", "may write today's date (UTC)", why);
+    }
     let template = Template::new(place, &template, globals)?;
     let end_of_turn = end_of_turn(&template, &tokenizer, method, eos.as_ref(), &mut reason)?;
 
@@ -90,6 +97,10 @@ pub fn read(source: &Source, method: Method, reasons: &mut Vec<Reason>) -> Resul
 
     let critique_prompt = if method == Method::Cloud { CRITIQUE_PROMPT.to_owned() } else { String::new() };
     if method == Method::Cloud {
+        if let Some(extra) = preamble(&template, bos.as_ref())? {
+            let why = "what the template writes before any chat; kept before the critique prompt, as in the reference";
+            reason("prompt.critique_turn", &format!("begins with {:?}", shorten(&extra)), why.into());
+        }
         reason("prompt.critique_prompt", CRITIQUE_PROMPT, "the reference's; no file holds it".into());
     }
     let rule = PromptRule { critique_prompt, end_of_turn, bos, eos, pad, clean_up };
@@ -149,6 +160,37 @@ fn find_template(source: &Source, config: Option<&Json>) -> Result<(String, Stri
         "the chat template that the model was trained with",
         format!("Put it into {TEMPLATE}; a guessed template would give numbers that are silently wrong."),
     ))
+}
+
+/// What the template writes before the first turn of every chat (a system turn), beside BOS.
+fn preamble(template: &Template, bos: Option<&SpecialToken>) -> Result<Option<String>> {
+    let user = || Message { role: "user".into(), content: "Question of a probe".into() };
+    let answer = Message { role: "assistant".into(), content: "Answer of a probe".into() };
+    let alone = template.render(&[user()])?;
+    let alone = bos.and_then(|b| alone.strip_prefix(&b.text)).unwrap_or(&alone);
+    let Ok(chat) = template.render(&[user(), answer, user()]) else { return Ok(None) };
+    let longest = alone
+        .char_indices()
+        .map(|(at, _)| at)
+        .find(|at| alone.get(*at..).is_some_and(|end| chat.ends_with(end)));
+    Ok(longest.filter(|at| *at > 0).and_then(|at| alone.get(..at)).map(str::to_owned))
+}
+
+/// tokenizer_config.json repeats the added tokens; transformers believes it, so the two must agree.
+fn check_added(added: &Json, tokenizer: &Tokenizer) -> Result<()> {
+    for (id, token) in &added.map {
+        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        let found = tokenizer.id(content);
+        if found.map(|id| id.to_string()).as_ref() != Some(id) {
+            return Err(Error::invalid(
+                added.field(id),
+                format!("{content:?}, which tokenizer.json gives {found:?}"),
+                "the tokens of tokenizer.json",
+                "The tokenizer's files do not belong together: save both again.",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The special token with which the template closes an answer.

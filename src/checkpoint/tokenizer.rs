@@ -17,6 +17,8 @@ pub struct Tokenizer {
     inner: Inner,
     escaping: OnceLock<Result<Inner, String>>,
     specials: Vec<SpecialToken>,
+    /// First characters of special tokens, each once.
+    starts: Vec<char>,
     anchor: Option<(u32, String)>,
 }
 
@@ -59,7 +61,11 @@ impl Tokenizer {
         }
         // The longest first: of two tokens that begin at one place the tokenizer takes the longer.
         specials.sort_by_key(|s| std::cmp::Reverse(s.text.len()));
-        let mut tokenizer = Self { place, json, inner, escaping: OnceLock::new(), specials, anchor: None };
+        let mut starts: Vec<char> = specials.iter().filter_map(|s| s.text.chars().next()).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let mut tokenizer =
+            Self { place, json, inner, escaping: OnceLock::new(), specials, starts, anchor: None };
         tokenizer.anchor = tokenizer.find_anchor();
         Ok(tokenizer)
     }
@@ -77,15 +83,19 @@ impl Tokenizer {
     /// Where special tokens stand in a text (byte ranges) and which, leftmost first, the longest at each place.
     pub fn find_specials(&self, text: &str) -> Vec<(Range<usize>, &SpecialToken)> {
         let mut found = Vec::new();
-        let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            let start = text.len() - rest.len();
-            if let Some(special) = self.specials.iter().find(|s| rest.starts_with(&s.text)) {
-                found.push((start..start + special.text.len(), special));
-                rest = rest.strip_prefix(special.text.as_str()).unwrap_or_default();
-            } else {
-                rest = rest.get(c.len_utf8()..).unwrap_or_default();
-            }
+        let mut at = 0;
+        while let Some(rest) = text.get(at..)
+            && let Some(offset) = rest.find(self.starts.as_slice())
+        {
+            let start = at + offset;
+            let rest = text.get(start..).unwrap_or_default();
+            at = match self.specials.iter().find(|s| rest.starts_with(&s.text)) {
+                Some(special) => {
+                    found.push((start..start + special.text.len(), special));
+                    start + special.text.len()
+                }
+                None => start + rest.chars().next().map_or(1, char::len_utf8),
+            };
         }
         found
     }
@@ -168,7 +178,7 @@ impl Tokenizer {
         }
         if let Some(special) = self.specials.first() {
             let prefix = special.text.len();
-            let mut acting = vec![0..prefix];
+            let mut acting: Vec<Range<usize>> = std::iter::once(0..prefix).collect();
             if act {
                 acting
                     .extend(self.special_ranges(text).into_iter().map(|r| r.start + prefix..r.end + prefix));

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 
 pub mod batch;
 pub mod critique;
+pub mod demo_model;
+pub mod doctor;
+mod doctor_text;
 pub mod host;
 pub mod interrupt;
 pub mod model;
@@ -86,8 +89,12 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Make the demo model and its twins from nothing.
+    DemoModel(demo_model::DemoModelArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
+    /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page (roff).
@@ -125,7 +132,9 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
+        Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
         None => {

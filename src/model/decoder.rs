@@ -101,7 +101,7 @@ impl Model {
         }
         let positions: Vec<usize> =
             chunks.iter().flat_map(|c| c.cache.len()..c.cache.len() + c.ids.len()).collect();
-        let computed = if self.device().is_cpu() && self.dtype() == DType::F32 {
+        let computed = if self.on_slices() {
             cpu::forward(self, chunks, &positions)?
         } else {
             self.forward_tensors(chunks, &ids, &positions)?
@@ -196,7 +196,16 @@ impl Model {
     /// # Errors
     /// [`Error::Invalid`] when the checkpoint has no `lm_head`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let logits = ops::linear(hidden, self.lm_head()?, None)?;
+        let lm_head = self.lm_head()?;
+        let logits = if self.on_slices()
+            && hidden.dtype() == DType::F32
+            && !hidden.track_op()
+            && !lm_head.track_op()
+        {
+            cpu::logits(hidden, lm_head)?
+        } else {
+            ops::linear(hidden, lm_head, None)?
+        };
         Ok(match self.backbone.logit_softcap {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
@@ -254,6 +263,11 @@ impl Model {
     /// What the model was built from.
     pub fn backbone(&self) -> &Backbone {
         &self.backbone
+    }
+
+    /// Whether the fast path runs on plain slices.
+    fn on_slices(&self) -> bool {
+        self.device().is_cpu() && self.dtype() == DType::F32
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {

@@ -76,7 +76,7 @@ fn one(object: &Map<String, Value>, answer: &Value) -> Result<Item, Fault> {
         None if before.is_empty() => return Err(missing(object, "prompt", "text or messages")),
         None => Prompt::Messages(before),
     };
-    item(object, prompt, ("answer", text), ["critique", "", "critique_token_ids"])
+    item(object, prompt, text, ["critique", "", "critique_token_ids"])
 }
 
 fn pair(object: &Map<String, Value>, chosen: &Value, rejected: &Value) -> Result<Content, Fault> {
@@ -99,14 +99,10 @@ fn pair(object: &Map<String, Value>, chosen: &Value, rejected: &Value) -> Result
         }
         None => Prompt::Messages(chosen_before),
     };
-    let side = |name: &'static str, text, keys| item(object, prompt.clone(), (name, text), keys);
+    let side = |text, keys| item(object, prompt.clone(), text, keys);
     Ok(Content::Pair {
-        chosen: side("chosen", chosen, ["chosen_critique", "chosen_feedback", "chosen_critique_token_ids"])?,
-        rejected: side(
-            "rejected",
-            rejected,
-            ["rejected_critique", "rejected_feedback", "rejected_critique_token_ids"],
-        )?,
+        chosen: side(chosen, ["chosen_critique", "chosen_feedback", "chosen_critique_token_ids"])?,
+        rejected: side(rejected, ["rejected_critique", "rejected_feedback", "rejected_critique_token_ids"])?,
     })
 }
 
@@ -130,14 +126,11 @@ fn without_prompt(prompt: Prompt, before: &[Message], field: &str) -> Result<Pro
 fn item(
     object: &Map<String, Value>,
     prompt: Prompt,
-    (field, answer): (&str, String),
+    answer: String,
     [text, feedback, ids]: [&str; 3],
 ) -> Result<Item, Fault> {
     if is_empty(&prompt) {
         return Err(Fault::new("prompt", "an empty text", "what was asked"));
-    }
-    if answer.trim().is_empty() {
-        return Err(Fault::new(field, "an empty text", "the answer to judge"));
     }
     let critique = match (present(object, text), present(object, feedback)) {
         (Some(Value::String(text)), _) => Some(text.clone()),

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod answer;
+pub mod blueprint;
 pub mod columns;
 pub mod critique;
 pub mod drills;

@@ -120,6 +120,15 @@ fn heads() {
     let copy = Copy::of("cloud-llama-tiny");
     change_weights(&copy, WEIGHTS, |t| tensor(t, out).3.fill(0));
     refused(&copy, &[out, "the same number 0", "never trained"]);
+    // A critique model before its reward training: usable, and the doubt is told.
+    let copy = Copy::of("cloud-llama-tiny");
+    assert!(!copy.open().unwrap().spec.reasons.iter().any(|r| r.what == "head.trained"));
+    change_weights(&copy, WEIGHTS, |t| {
+        tensor(t, "reward_head.dense.bias").3.fill(0);
+        tensor(t, "reward_head.out_proj.bias").3.fill(0);
+    });
+    let doubt = copy.open().unwrap().spec.reasons.into_iter().find(|r| r.what == "head.trained").unwrap();
+    assert!(doubt.value.contains("in doubt"));
     let copy = Copy::of("cloud-llama-tiny");
     change_weights(&copy, WEIGHTS, |t| tensor(t, out).2 = vec![96, 1]);
     refused(&copy, &[out, "[96, 1]", "[1, 96]"]);
@@ -223,6 +232,9 @@ fn tokenizers_and_templates() {
     let copy = Copy::of("cloud-llama-tiny");
     copy.edit("tokenizer_config.json", |c| c["eos_token"] = json!("<|nobody|>"));
     refused(&copy, &["eos_token", "<|nobody|>", "does not know"]);
+    let copy = Copy::of("cloud-llama-tiny");
+    copy.edit("tokenizer_config.json", |c| c["added_tokens_decoder"]["772"] = json!({"content": "<extra>"}));
+    refused(&copy, &["added_tokens_decoder", "<extra>", "do not belong together"]);
     let copy = Copy::of("cloud-llama-tiny");
     copy.edit("tokenizer.json", |t| t["added_tokens"][3]["id"] = json!(9000));
     refused(&copy, &["tokenizer.json", "9000"]);

@@ -157,6 +157,7 @@ fn with(template: &str, tokens: &[&str], bos: &str, eos: &str) -> Checkpoint {
     }
     copy.write("tokenizer.json", &tokenizer);
     copy.write("special_tokens_map.json", "{}");
+    config.as_object_mut().unwrap().remove("added_tokens_decoder");
     config["bos_token"] = json!((!bos.is_empty()).then_some(bos));
     config["eos_token"] = json!({"content": eos, "lstrip": false});
     config["pad_token"] = json!(null);
@@ -186,6 +187,7 @@ fn chatml_keeps_white_space_and_ends_with_the_critique_prompt() {
         text(&c, " Hi ", "Yes.\n"),
         "<|im_start|>user\n Hi <|im_end|>\n<|im_start|>assistant\nYes.\n<|im_end|>\n<|im_start|>user\nJudge: "
     );
+    assert!(!c.spec.reasons.iter().any(|r| r.what == "prompt.critique_turn"));
     let reason = c.spec.reasons.iter().find(|r| r.what == "prompt.end_of_turn").unwrap();
     assert!(reason.why.contains("<|eot_id|>"), "{reason:?}");
 }
@@ -193,6 +195,8 @@ fn chatml_keeps_white_space_and_ends_with_the_critique_prompt() {
 #[test]
 fn qwen25_adds_its_system_turn_to_both_renderings_as_the_reference_would() {
     let c = with(QWEN25, &["<|im_start|>", "<|im_end|>"], "", "<|im_end|>");
+    let reason = c.spec.reasons.iter().find(|r| r.what == "prompt.critique_turn").unwrap();
+    assert!(reason.value.contains("You are Qwen"), "{reason:?}");
     let system = "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
     assert_eq!(
         text(&c, "Hi", "Yes."),

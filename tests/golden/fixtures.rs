@@ -125,12 +125,20 @@ pub fn critique(engine: &mut Engine, row: &Example, eot: u32, parity: &mut Parit
     let stopped = if row.stopped == "eot" { Stopped::Eot } else { Stopped::MaxTokens };
     assert_eq!(verdict.stopped, Some(stopped), "{id}");
     assert_eq!(verdict.trace.last(), Some(&verdict.reward), "{id}");
+    let trace_tokens: Vec<u32> = verdict.trace_tokens.iter().map(|(id, _)| *id).collect();
+    assert_eq!(trace_tokens[..row.critique_token_ids.len()], row.critique_token_ids, "{id}");
+    assert_eq!(trace_tokens.last(), Some(&eot), "{id}");
     if let Some(trace) = &row.generation_trace {
         // Cut off, a critique gets an end-of-turn that the reference's trace does not have.
         let generated = row.critique_token_ids.len();
         parity.rewards("in place, trace", id, &verdict.trace[..generated], &trace[1..]);
     }
-    told(row, &events, &verdict.trace, parity);
+    let text = told(row, &events, &verdict.trace, parity);
+    let (text, written) = (text.strip_prefix(' ').unwrap_or(&text), verdict.critique.clone().unwrap());
+    let written = written.strip_prefix(' ').unwrap_or(&written);
+    // What follows the last complete character is not told while it could still become one.
+    assert!(written.starts_with(text), "{id}: {text:?} was told of {written:?}");
+    assert!(text == written || written.ends_with('\u{fffd}'), "{id}: {text:?} was told of {written:?}");
     let body = row.critique_token_ids.strip_suffix(&[eot]).unwrap_or(&row.critique_token_ids);
     let stop_here = verdict.stop_here.clone().unwrap();
     assert_eq!(stop_here.len(), body.len(), "{id}");
@@ -169,8 +177,8 @@ pub fn critique(engine: &mut Engine, row: &Example, eot: u32, parity: &mut Parit
     parity.rewards("re-encoded, text fed back", id, &scored.trace, &row.trace);
 }
 
-/// The events of a critique in place: live rewards are the trace, texts add up, the first step's logits are the reference's.
-fn told(row: &Example, events: &[Event], trace: &[f32], parity: &mut Parity) {
+/// The events of a critique in place: live rewards are the trace, the first step's logits the reference's. Returns the text.
+fn told(row: &Example, events: &[Event], trace: &[f32], parity: &mut Parity) -> String {
     let mut tokens = Vec::new();
     for event in events {
         if let Event::Token { token, .. } = event {
@@ -188,6 +196,7 @@ fn told(row: &Example, events: &[Event], trace: &[f32], parity: &mut Parity) {
     let found: Vec<f32> = best.iter().map(|a| (a.probability / best[0].probability).ln()).collect();
     let logits: Vec<f32> = top.logits.iter().map(|l| l - top.logits[0]).collect();
     parity.logits("first step's logits", &row.id, &found, &logits);
+    tokens.iter().map(|t| t.text.as_str()).collect()
 }
 
 fn edits(engine: &mut Engine, expected: &Expected, parity: &mut Parity) {

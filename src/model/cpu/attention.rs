@@ -3,15 +3,16 @@
 //! A task is one key head and a block of tokens of one chunk. Query heads of a group and the block's tokens are the
 //! rows of one small matrix, so that keys and values are read once for all of them.
 
-use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::{
-    math::Softmax,
-    matmul::{Matrix, gemm},
+    math::softmax,
     simd::{Dots, WeightedSum, dispatch},
 };
-use crate::model::ops::AttentionRule;
+use crate::model::ops::{
+    AttentionRule,
+    kernel::{Mat, product},
+};
 
 /// Rows of a task when a chunk is long.
 const BLOCK_ROWS: usize = 64;
@@ -120,7 +121,8 @@ fn run(task: Task<'_>, heads: Heads, scores: &mut Vec<f32>) {
             };
             dispatch(Dots { x: q, w: k, k: dim, put });
         } else if let Some(scores) = scores.get_mut(column..) {
-            gemm(Matrix::rows(q, dim), Matrix::rows(k, dim).t(), scores, width, false, Parallelism::None);
+            let sizes = (rows, dim, k.len() / dim);
+            product(sizes, Mat::rows(q, dim), Mat::rows(k, dim).t(), scores, width, false, false);
         }
     }
 
@@ -131,7 +133,7 @@ fn run(task: Task<'_>, heads: Heads, scores: &mut Vec<f32>) {
         let (scores, later) = rest.split_at_mut(position + 1 - oldest(position));
         hidden.fill(0.0);
         later.fill(0.0);
-        dispatch(Softmax { scores, softcap });
+        softmax(scores, softcap);
     }
 
     for (index, &(_, v, column)) in parts.iter().enumerate() {
@@ -145,8 +147,8 @@ fn run(task: Task<'_>, heads: Heads, scores: &mut Vec<f32>) {
                 dispatch(WeightedSum { weights, v, out });
             }
         } else if let Some(scores) = scores.get(column..) {
-            let weights = Matrix::strided(scores, rows, count, width);
-            gemm(weights, Matrix::rows(v, dim), out, dim, index > 0, Parallelism::None);
+            let weights = Mat::rows(scores, width);
+            product((rows, count, dim), weights, Mat::rows(v, dim), out, dim, index > 0, false);
         }
     }
 }

@@ -1,34 +1,14 @@
 //! What happens element by element: norms, rotation, softmax, gated activations.
+//!
+//! Each is a [`WithSimd`] whose body is inlined into code compiled for the vectors at hand; a closure would not have to be.
 
 use pulp::{Simd, WithSimd};
 
-use crate::checkpoint::Activation;
-
-/// `e^x` to about 1e-7 relative; below -87 it is practically 0. Written so that the compiler vectorises loops over it.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding this rounds to an integer, which then stands in the low bits.
-    const MAGIC: f32 = 12_582_912.0;
-    let x = x.clamp(-87.0, 88.0);
-    let shifted = x * std::f32::consts::LOG2_E + MAGIC;
-    let whole = shifted - MAGIC;
-    // ln 2 in two parts, the first exact in few bits.
-    let r = x - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
-    let p = 1.987_569_1e-4;
-    let p = p * r + 1.398_199_9e-3;
-    let p = p * r + 8.333_452e-3;
-    let p = p * r + 4.166_579_6e-2;
-    let p = p * r + 0.166_666_66;
-    let p = p * r + 0.5;
-    let power = f32::from_bits(shifted.to_bits().wrapping_sub(MAGIC.to_bits()).wrapping_add(127) << 23);
-    (p * r * r + r + 1.0) * power
-}
-
-/// `tanh(x)` to about 1e-7 absolute.
-#[inline(always)]
-fn tanh(x: f32) -> f32 {
-    1.0 - 2.0 / (exp(2.0 * x) + 1.0)
-}
+use super::simd::dispatch;
+use crate::{
+    checkpoint::Activation,
+    model::ops::kernel::{exp, max, tanh},
+};
 
 /// Sum over `f`, in 16 partial sums.
 #[inline(always)]
@@ -40,13 +20,6 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane += f(x));
     }
     lanes.iter().sum::<f32>() + tail
-}
-
-/// RMSNorm of each row of `x` (`[_, weight.len()]`) into `out`.
-pub(super) struct RmsNorm<'a> {
-    pub x: &'a [f32],
-    pub out: &'a mut [f32],
-    pub norm: NormView<'a>,
 }
 
 /// A norm's weights as numbers.
@@ -65,6 +38,13 @@ impl NormView<'_> {
     }
 }
 
+/// RMSNorm of each row of `x` (`[_, weight.len()]`) into `out`.
+struct RmsNorm<'a> {
+    pub x: &'a [f32],
+    pub out: &'a mut [f32],
+    pub norm: NormView<'a>,
+}
+
 impl WithSimd for RmsNorm<'_> {
     type Output = ();
 
@@ -81,7 +61,7 @@ impl WithSimd for RmsNorm<'_> {
 }
 
 /// `x += y`, or `x += rms_norm(y)`; rows as wide as the norm.
-pub(super) struct AddResidual<'a> {
+struct AddResidual<'a> {
     pub x: &'a mut [f32],
     pub y: &'a [f32],
     pub norm: Option<NormView<'a>>,
@@ -106,45 +86,79 @@ impl WithSimd for AddResidual<'_> {
     }
 }
 
-/// One head of one token: norm (where there is one), rotation by half, scaling. `cos`, `sin`: `[D / 2]`.
-pub(super) struct RotateHead<'a> {
-    pub x: &'a [f32],
-    pub out: &'a mut [f32],
+/// What heads go through before attention: a norm (where there is one), rotation by half, scaling.
+#[derive(Clone, Copy)]
+pub(super) struct Rotation<'a> {
     pub norm: Option<NormView<'a>>,
+    /// Of each token `[N, D / 2]`.
     pub cos: &'a [f32],
+    /// Of each token `[N, D / 2]`.
     pub sin: &'a [f32],
     pub scale: f32,
+    /// Width of a head.
+    pub dim: usize,
 }
 
-impl WithSimd for RotateHead<'_> {
-    type Output = ();
-
+impl Rotation<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { x, out, norm, cos, sin, scale } = self;
+    fn head(&self, x: &[f32], out: &mut [f32], cos: &[f32], sin: &[f32]) {
         let half = cos.len();
         let (a, b) = x.split_at(half);
         let (first, second) = out.split_at_mut(half);
         let pairs = first.iter_mut().zip(second).zip(a.iter().zip(b)).zip(cos.iter().zip(sin));
-        if let Some(norm) = norm {
+        if let Some(norm) = self.norm {
             let (wa, wb) = norm.weight.split_at(half);
             let rms = norm.scale(x);
             for ((((first, second), (a, b)), (cos, sin)), (wa, wb)) in pairs.zip(wa.iter().zip(wb)) {
                 let (a, b) = (a * rms * (wa + norm.offset), b * rms * (wb + norm.offset));
-                *first = (a * cos - b * sin) * scale;
-                *second = (b * cos + a * sin) * scale;
+                *first = (a * cos - b * sin) * self.scale;
+                *second = (b * cos + a * sin) * self.scale;
             }
         } else {
             for (((first, second), (a, b)), (cos, sin)) in pairs {
-                *first = (a * cos - b * sin) * scale;
-                *second = (b * cos + a * sin) * scale;
+                *first = (a * cos - b * sin) * self.scale;
+                *second = (b * cos + a * sin) * self.scale;
+            }
+        }
+    }
+}
+
+/// Some heads of consecutive tokens, rotated.
+pub(super) struct Rotate<'a> {
+    pub rotation: Rotation<'a>,
+    /// All tokens' rows, `stride` numbers each.
+    pub x: &'a [f32],
+    pub stride: usize,
+    /// The first token to take.
+    pub token: usize,
+    /// The first number of its row to take.
+    pub column: usize,
+    /// How many numbers of each row, a multiple of the head's width.
+    pub columns: usize,
+    /// `[tokens, columns]`.
+    pub out: &'a mut [f32],
+}
+
+impl WithSimd for Rotate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { rotation, x, stride, token, column, columns, out } = self;
+        let half = rotation.dim / 2;
+        let angles = rotation.cos.chunks(half).zip(rotation.sin.chunks(half)).skip(token);
+        let rows = x.chunks(stride).skip(token);
+        for ((row, out), (cos, sin)) in rows.zip(out.chunks_mut(columns)).zip(angles) {
+            let heads = row.get(column..column + columns).unwrap_or_default();
+            for (x, out) in heads.chunks(rotation.dim).zip(out.chunks_mut(rotation.dim)) {
+                rotation.head(x, out, cos, sin);
             }
         }
     }
 }
 
 /// Softmax in place, after soft-capping where asked.
-pub(super) struct Softmax<'a> {
+struct Softmax<'a> {
     pub scores: &'a mut [f32],
     pub softcap: Option<f32>,
 }
@@ -157,13 +171,7 @@ impl WithSimd for Softmax<'_> {
         if let Some(cap) = self.softcap {
             self.scores.iter_mut().for_each(|s| *s = cap * tanh(*s / cap));
         }
-        let mut lanes = [f32::NEG_INFINITY; 16];
-        let chunks = self.scores.chunks_exact(16);
-        let tail = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, &s| m.max(s));
-        for chunk in chunks {
-            lanes.iter_mut().zip(chunk).for_each(|(lane, &s)| *lane = if s > *lane { s } else { *lane });
-        }
-        let max = lanes.iter().fold(tail, |m, &s| m.max(s));
+        let max = max(self.scores);
         self.scores.iter_mut().for_each(|s| *s = exp(*s - max));
         let inverse = 1.0 / sum(self.scores, |s| s);
         self.scores.iter_mut().for_each(|s| *s *= inverse);
@@ -171,7 +179,7 @@ impl WithSimd for Softmax<'_> {
 }
 
 /// `gate = activation(gate) * up`.
-pub(super) struct Glu<'a> {
+struct Glu<'a> {
     pub gate: &'a mut [f32],
     pub up: &'a [f32],
     pub activation: Activation,
@@ -197,4 +205,24 @@ impl WithSimd for Glu<'_> {
             }),
         }
     }
+}
+
+/// [`RmsNorm`].
+pub(super) fn rms_norm(norm: NormView<'_>, x: &[f32], out: &mut [f32]) {
+    dispatch(RmsNorm { x, out, norm });
+}
+
+/// [`AddResidual`].
+pub(super) fn add_residual(x: &mut [f32], y: &[f32], norm: Option<NormView<'_>>) {
+    dispatch(AddResidual { x, y, norm });
+}
+
+/// [`Softmax`].
+pub(super) fn softmax(scores: &mut [f32], softcap: Option<f32>) {
+    dispatch(Softmax { scores, softcap });
+}
+
+/// [`Glu`].
+pub(super) fn glu(gate: &mut [f32], up: &[f32], activation: Activation) {
+    dispatch(Glu { gate, up, activation });
 }

@@ -1,18 +1,14 @@
 //! Matrix products on slices: `y = x @ w^T + bias`.
 //!
 //! Few rows are bound by reading the weights: own dot products, the weights dealt out to all cores. Many rows go to `gemm`.
-#![allow(
-    unsafe_code,
-    reason = "gemm has no safe interface; every call here checks the extents of its slices first"
-)]
 
-use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::simd::{Dots, dispatch};
+use crate::model::ops::kernel::{Mat, product};
 
 /// Up to this many rows the dot products are faster than packing for gemm.
-const FEW_ROWS: usize = 8;
+const FEW_ROWS: usize = 48;
 /// A task reads at least this many weights (256 KiB).
 const TASK: usize = 1 << 16;
 
@@ -32,7 +28,7 @@ pub(super) fn linear<const P: usize>(x: &[f32], k: usize, products: [Product<'_>
     }
     for Product { w, bias, y } in products {
         let out = w.len() / k;
-        gemm(Matrix::rows(x, k), Matrix::rows(w, k).t(), y, out, false, Parallelism::Rayon(0));
+        product((n, k, out), Mat::rows(x, k), Mat::rows(w, k).t(), y, out, false, true);
         if let Some(bias) = bias {
             y.chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
         }
@@ -102,87 +98,5 @@ fn tasks<'a>(
 fn set(y: &mut [f32], at: usize, value: f32) {
     if let Some(y) = y.get_mut(at) {
         *y = value;
-    }
-}
-
-/// A view of `rows x columns` numbers, `row_stride` and `column_stride` apart.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// Rows of `columns` numbers, one after the other.
-    pub fn rows(data: &'a [f32], columns: usize) -> Self {
-        Self { data, rows: data.len() / columns, columns, row_stride: columns, column_stride: 1 }
-    }
-
-    /// The first `columns` numbers of rows that are `row_stride` apart.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        Self { data, rows, columns, row_stride, column_stride: 1 }
-    }
-
-    /// Transposed.
-    pub fn t(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    fn fits(&self) -> bool {
-        extent(self.rows, self.columns, self.row_stride, self.column_stride) <= self.data.len()
-    }
-}
-
-fn extent(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
-    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row_stride + (columns - 1) * column_stride + 1 }
-}
-
-/// `y = a @ b`, or `y += a @ b` if `add`; `y`: `[a.rows, b.columns]`, rows `row_stride` apart.
-pub(super) fn gemm(
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    y: &mut [f32],
-    row_stride: usize,
-    add: bool,
-    parallelism: Parallelism,
-) {
-    let fits = a.columns == b.rows
-        && a.fits()
-        && b.fits()
-        && b.columns <= row_stride
-        && extent(a.rows, b.columns, row_stride, 1) <= y.len();
-    assert!(fits, "matrix product of slices that are too short");
-    // SAFETY: all three extents were just checked against their slices, and `y` is borrowed exclusively.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            y.as_mut_ptr(),
-            1,
-            row_stride as isize,
-            add,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
     }
 }

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use self::{
     attention::{Heads, Row, Run},
-    math::{AddResidual, Glu, NormView, RmsNorm, RotateHead},
+    math::{NormView, Rotate, Rotation, add_residual},
     matmul::{Product, linear},
     simd::dispatch,
 };
@@ -52,6 +52,22 @@ pub(super) fn forward(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) 
     }
 }
 
+/// `[M, hidden]` -> `[M, vocab]` without gradients.
+pub(super) fn logits(hidden: &Tensor, lm_head: &Tensor) -> Result<Tensor> {
+    let (rows, width) = hidden.dims2()?;
+    let vocab = lm_head.dim(0)?;
+    if lm_head.dim(1)? != width {
+        return Err(Error::Usage(format!("logits of {width} numbers, the model has {:?}", lm_head.dims())));
+    }
+    let mut y = vec![0.0; rows * vocab];
+    let hidden = hidden.contiguous()?;
+    let (x, w) = (Slice::lock(&hidden)?, Slice::lock(lm_head)?);
+    if rows > 0 {
+        linear(x.get(), width, [Product { w: w.get(), bias: None, y: &mut y }]);
+    }
+    Ok(Tensor::from_vec(y, (rows, vocab), hidden.device())?)
+}
+
 fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<Computed> {
     let b = model.backbone();
     let (hidden, dim, kv_heads) = (b.hidden_size, b.head_dim, b.num_kv_heads);
@@ -77,18 +93,37 @@ fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<C
         linear(&h, hidden, [weights.q.to(&mut q), weights.k.to(&mut k), weights.v.to(&mut v)]);
 
         let (cos, sin) = model.rope_of(layer, &tables)?;
-        let rotate = Rotate { cos, sin, dim };
+        let rotation = Rotation { norm: weights.k_norm(), cos, sin, scale: 1.0, dim };
+        let scale = layer.rule.scale as f32;
+        let q_rotation = Rotation { norm: weights.q_norm(), scale, ..rotation };
         let plane = 2 * kv_width * index;
         let mut at = 0;
         for (chunk, own) in chunks.iter().zip(&mut own) {
             let len = chunk.ids.len();
             let layer_kv = own.get_mut(plane * len..(plane + 2 * kv_width) * len).unwrap_or_default();
             let (keys, values) = layer_kv.split_at_mut(kv_width * len);
-            let tokens = Tokens { at, len };
-            rotate.keys(&k, weights.k_norm(), tokens, keys);
-            gather(&v, dim, tokens, values);
+            by_head(keys, len * dim, |head, plane| {
+                let (stride, column, columns) = (kv_width, head * dim, dim);
+                dispatch(Rotate { rotation, x: &k, stride, token: at, column, columns, out: plane });
+            });
+            by_head(values, len * dim, |head, plane| {
+                for (row, out) in v.chunks(kv_width).skip(at).zip(plane.chunks_mut(dim)) {
+                    out.copy_from_slice(row.get(head * dim..(head + 1) * dim).unwrap_or_default());
+                }
+            });
             let packed = packed.get_mut(at * q_width..(at + len) * q_width).unwrap_or_default();
-            rotate.queries(&q, weights.q_norm(), group, layer.rule.scale as f32, tokens, packed);
+            by_head(packed, len * group * dim, |head, plane| {
+                let (stride, column, columns) = (q_width, head * group * dim, group * dim);
+                dispatch(Rotate {
+                    rotation: q_rotation,
+                    x: &q,
+                    stride,
+                    token: at,
+                    column,
+                    columns,
+                    out: plane,
+                });
+            });
             at += len;
         }
 
@@ -109,16 +144,12 @@ fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<C
         unpack(chunks, &attended, group * dim, kv_heads, &mut q);
 
         linear(&q, q_width, [weights.o.to(&mut y)]);
-        dispatch(AddResidual {
-            x: &mut x,
-            y: &y,
-            norm: weights.attention_norm.as_ref().map(NormGuard::view),
-        });
+        add_residual(&mut x, &y, weights.attention_norm.as_ref().map(NormGuard::view));
         weights.mlp_norm.apply(&x, &mut h);
         linear(&h, hidden, [weights.gate.to(&mut gate), weights.up.to(&mut up)]);
         glu(&mut gate, &up, layer.activation);
         linear(&gate, inner, [weights.down.to(&mut y)]);
-        dispatch(AddResidual { x: &mut x, y: &y, norm: weights.output_norm.as_ref().map(NormGuard::view) });
+        add_residual(&mut x, &y, weights.output_norm.as_ref().map(NormGuard::view));
     }
 
     NormGuard::lock(&model.norm)?.apply(&x, &mut h);
@@ -145,75 +176,6 @@ fn embeddings(model: &Model, chunks: &[Chunk<'_>]) -> Result<Vec<f32>> {
     Ok(rows.collect())
 }
 
-/// Tokens of one chunk within the packed batch.
-#[derive(Clone, Copy)]
-struct Tokens {
-    at: usize,
-    len: usize,
-}
-
-struct Rotate<'a> {
-    cos: &'a [f32],
-    sin: &'a [f32],
-    dim: usize,
-}
-
-impl Rotate<'_> {
-    fn head(&self, token: usize, x: &[f32], out: &mut [f32], norm: Option<NormView<'_>>, scale: f32) {
-        let half = self.dim / 2;
-        let angles = token * half..(token + 1) * half;
-        if let (Some(cos), Some(sin)) = (self.cos.get(angles.clone()), self.sin.get(angles)) {
-            dispatch(RotateHead { x, out, norm, cos, sin, scale });
-        }
-    }
-
-    /// `k`: `[N, kv_heads, D]` -> `out`: `[kv_heads, len, D]`.
-    fn keys(&self, k: &[f32], norm: Option<NormView<'_>>, tokens: Tokens, out: &mut [f32]) {
-        let dim = self.dim;
-        let heads = out.len() / (tokens.len * dim).max(1);
-        each_plane(out, tokens.len * dim, |head, plane| {
-            let rows = k.chunks(heads * dim).skip(tokens.at);
-            for ((i, row), out) in rows.enumerate().zip(plane.chunks_mut(dim)) {
-                let x = row.get(head * dim..(head + 1) * dim).unwrap_or_default();
-                self.head(tokens.at + i, x, out, norm, 1.0);
-            }
-        });
-    }
-
-    /// `q`: `[N, kv_heads, group, D]` -> `out`: `[kv_heads, len, group, D]`.
-    fn queries(
-        &self,
-        q: &[f32],
-        norm: Option<NormView<'_>>,
-        group: usize,
-        scale: f32,
-        tokens: Tokens,
-        out: &mut [f32],
-    ) {
-        let width = group * self.dim;
-        let heads = out.len() / (tokens.len * width).max(1);
-        each_plane(out, tokens.len * width, |head, plane| {
-            let rows = q.chunks(heads * width).skip(tokens.at);
-            for ((i, row), out) in rows.enumerate().zip(plane.chunks_mut(width)) {
-                let row = row.get(head * width..(head + 1) * width).unwrap_or_default();
-                for (x, out) in row.chunks(self.dim).zip(out.chunks_mut(self.dim)) {
-                    self.head(tokens.at + i, x, out, norm, scale);
-                }
-            }
-        });
-    }
-}
-
-/// `v`: `[N, kv_heads, D]` -> `out`: `[kv_heads, len, D]`.
-fn gather(v: &[f32], dim: usize, tokens: Tokens, out: &mut [f32]) {
-    let heads = out.len() / (tokens.len * dim).max(1);
-    each_plane(out, tokens.len * dim, |head, plane| {
-        for (row, out) in v.chunks(heads * dim).skip(tokens.at).zip(plane.chunks_mut(dim)) {
-            out.copy_from_slice(row.get(head * dim..(head + 1) * dim).unwrap_or_default());
-        }
-    });
-}
-
 /// For each chunk `[kv_heads, n, width]` -> `[n, kv_heads, width]`.
 fn unpack(chunks: &[Chunk<'_>], packed: &[f32], width: usize, kv_heads: usize, out: &mut [f32]) {
     let (mut packed, mut out) = (packed, out);
@@ -230,7 +192,8 @@ fn unpack(chunks: &[Chunk<'_>], packed: &[f32], width: usize, kv_heads: usize, o
     }
 }
 
-fn each_plane(out: &mut [f32], plane: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+/// `f(head, its numbers)` for all heads of `out`.
+fn by_head(out: &mut [f32], plane: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     if plane == 0 {
     } else if out.len() > ELEMENTS {
         out.par_chunks_mut(plane).enumerate().for_each(|(i, out)| f(i, out));
@@ -242,9 +205,9 @@ fn each_plane(out: &mut [f32], plane: usize, f: impl Fn(usize, &mut [f32]) + Syn
 fn glu(gate: &mut [f32], up: &[f32], activation: crate::checkpoint::Activation) {
     if gate.len() > ELEMENTS {
         let pairs = gate.par_chunks_mut(ELEMENTS / 4).zip(up.par_chunks(ELEMENTS / 4));
-        pairs.for_each(|(gate, up)| dispatch(Glu { gate, up, activation }));
+        pairs.for_each(|(gate, up)| math::glu(gate, up, activation));
     } else {
-        dispatch(Glu { gate, up, activation });
+        math::glu(gate, up, activation);
     }
 }
 
@@ -291,7 +254,7 @@ impl<'a> NormGuard<'a> {
     }
 
     fn apply(&self, x: &[f32], out: &mut [f32]) {
-        dispatch(RmsNorm { x, out, norm: self.view() });
+        math::rms_norm(self.view(), x, out);
     }
 }
 

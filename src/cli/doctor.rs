@@ -1,0 +1,170 @@
+//! `doctor`: the reports of [`crate::doctor`] and of the terminal, as text or JSON.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Exit;
+use super::doctor_text as text;
+use super::model::{Device, ModelArgs, source};
+use crate::doctor::{Example, System, model};
+use crate::{Error, Result};
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without MODEL: this build, its devices, the terminal, the folders. With MODEL: the checkpoint."
+)]
+pub struct DoctorArgs {
+    /// A checkpoint folder, or `demo`
+    #[arg(value_name = "MODEL")]
+    model: Option<String>,
+    /// Where to compute: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: Device,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// The example's prompt
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// The example's answer
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    answer: Option<String>,
+    /// The example's critique
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    critique: Option<String>,
+}
+
+/// What is known of the terminal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Terminal {
+    /// Whether standard output is one.
+    pub is_terminal: bool,
+    /// Columns and rows.
+    pub size: Option<(u16, u16)>,
+    /// `$TERM`.
+    pub term: Option<String>,
+    /// `$TERM_PROGRAM`.
+    pub program: Option<String>,
+    /// `none`, `16`, `256` or `true`.
+    pub colours: &'static str,
+    /// What says so.
+    pub colours_why: String,
+    /// Inside tmux or screen.
+    pub multiplexer: Option<&'static str>,
+    /// Over SSH.
+    pub ssh: bool,
+}
+
+impl Terminal {
+    /// Looks at standard output and the environment.
+    pub fn look() -> Self {
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (colours, colours_why) = colours(&env);
+        let size = terminal_size::terminal_size().map(|(width, height)| (width.0, height.0));
+        Self {
+            is_terminal: io::stdout().is_terminal(),
+            size,
+            term: env("TERM"),
+            program: env("TERM_PROGRAM"),
+            colours,
+            colours_why,
+            multiplexer: env("TMUX").map(|_| "tmux").or_else(|| env("STY").map(|_| "screen")),
+            ssh: env("SSH_CONNECTION").is_some(),
+        }
+    }
+}
+
+/// How many colours, and which variable says so.
+fn colours(env: &dyn Fn(&str) -> Option<String>) -> (&'static str, String) {
+    let term = env("TERM").unwrap_or_default();
+    if env("NO_COLOR").is_some() {
+        return ("none", "NO_COLOR is set".into());
+    }
+    if let Some(value) = env("COLORTERM").filter(|value| value == "truecolor" || value == "24bit") {
+        return ("true", format!("COLORTERM={value}"));
+    }
+    match term.as_str() {
+        "" => ("16", "TERM is not set".into()),
+        "dumb" => ("none", "TERM=dumb".into()),
+        _ if term.contains("direct") => ("true", format!("TERM={term}")),
+        _ if term.contains("256") => ("256", format!("TERM={term}; COLORTERM=truecolor would say more")),
+        _ => ("16", format!("TERM={term}")),
+    }
+}
+
+impl DoctorArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When the model cannot be opened; its error says what to do.
+    pub fn run(&self) -> Result<Exit> {
+        let Some(name) = &self.model else {
+            let (system, terminal) = (System::look(), Terminal::look());
+            let report = if self.json {
+                let mut all = json!(system);
+                if let Some(all) = all.as_object_mut() {
+                    all.insert("terminal".into(), json!(terminal));
+                }
+                format!("{all:#}\n")
+            } else {
+                text::system(&system, &terminal)
+            };
+            return print(&report, Exit::Ok);
+        };
+        let args = ModelArgs { model: name.clone(), device: self.device };
+        let default = Example::default();
+        let example = Example {
+            prompt: self.prompt.clone().unwrap_or(default.prompt),
+            answer: self.answer.clone().unwrap_or(default.answer),
+            critique: self.critique.clone().unwrap_or(default.critique),
+        };
+        let device = args.device()?;
+        let report = source(name).and_then(|source| model::look(&source, device, example));
+        match report {
+            Ok(report) => {
+                let exit = if report.problems.is_empty() { Exit::Ok } else { Exit::Failed };
+                if self.json { print_json(&report, exit) } else { print(&text::model(&report), exit) }
+            }
+            Err(error) if self.json => {
+                eprintln!("outloud: {error}");
+                print_json(&json!({"model": name, "error": error.to_string()}), Exit::Failed)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn print_json(value: &impl Serialize, exit: Exit) -> Result<Exit> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::io("<standard output>", e.into()))?;
+    print(&format!("{text}\n"), exit)
+}
+
+fn print(text: &str, exit: Exit) -> Result<Exit> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::io("<standard output>", e))?;
+    Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_come_with_their_reason() {
+        let with = |set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> =
+                set.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            colours(&move |name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
+        };
+        assert_eq!(with(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]).0, "true");
+        assert_eq!(with(&[("TERM", "xterm-256color")]).0, "256");
+        assert_eq!(with(&[("TERM", "xterm"), ("NO_COLOR", "1")]), ("none", "NO_COLOR is set".into()));
+        assert_eq!(with(&[]), ("16", "TERM is not set".into()));
+    }
+}

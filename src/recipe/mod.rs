@@ -1,0 +1,18 @@
+//! The demo model from nothing: blueprint, curriculum, self-generated critiques, CLoud, and its twins, in one folder.
+//!
+//! Owns: the order of the stages and their numbers (`demo.toml`). Every stage is a command of `outloud` itself or a file
+//! that is a function of the seed; a stage that is done is not done again, so an interrupted recipe goes on.
+//!
+//! ```text
+//! blueprint ─> drills ─> csft (oracle critiques) ─┬─> critique the pairs ─> on-policy ─> cloud   ─> model/ (f16)
+//!                                                 └─> the same pairs, oracle critiques ─> off-policy
+//! blueprint-classic ─────────────────────────────────────────────────────────────────────> classic ─> classic-model/
+//! ```
+
+pub mod export;
+pub mod on_policy;
+pub mod plan;
+pub mod stages;
+
+pub use plan::Plan;
+pub use stages::{Stage, Work, stages};

@@ -13,6 +13,7 @@ mod bundled;
 mod checks;
 mod clock;
 mod config;
+mod describe;
 mod detokenizer;
 mod families;
 mod files;

@@ -9,7 +9,7 @@ use super::files::{Json, Source};
 use super::spec::{Calibration, Method, Reason, Spec};
 use super::text::Text;
 use super::weights::{TensorInfo, Tensors, Weights};
-use super::{base, bundled, checks, config, fingerprint, rules};
+use super::{base, bundled, checks, config, describe, fingerprint, rules};
 use crate::{Error, Result};
 
 const CONFIG: &str = "config.json";
@@ -92,16 +92,7 @@ impl Checkpoint {
         let base = base::resolve(&source, &outer, hub_caches)?;
         reasons.push(Reason { what: "base".into(), value: base.config.place.clone(), why: base.why });
         let backbone = config::backbone(&base.config, &mut reasons)?;
-        reasons.push(Reason {
-            what: "backbone".into(),
-            value: format!(
-                "{}, {} layers, hidden {}",
-                backbone.family,
-                backbone.layers.len(),
-                backbone.hidden_size
-            ),
-            why: base.config.place.clone(),
-        });
+        describe::backbone(&backbone, &base.config, &mut reasons);
         let (weights, head) = if with_weights {
             let weights = Weights::open(&source)?;
             let head = checks::head(&weights, backbone.hidden_size, &mut reasons)?;

@@ -89,7 +89,7 @@ pub fn render(template: &Template, tokenizer: &Tokenizer, turns: &[(Part, Messag
     users.extend(found.literals.iter().cloned());
     users.sort_by_key(|range| range.start);
     let mut at = 0;
-    for user in users.into_iter().chain([found.text.len()..found.text.len()]) {
+    for user in users.into_iter().chain(std::iter::once(found.text.len()..found.text.len())) {
         if let Some(gap) = found.text.get(at..user.start) {
             found.acting.extend(tokenizer.special_ranges(gap).into_iter().map(|r| r.start + at..r.end + at));
         }

@@ -178,7 +178,7 @@ impl Tokenizer {
         }
         if let Some(special) = self.specials.first() {
             let prefix = special.text.len();
-            let mut acting = vec![0..prefix];
+            let mut acting: Vec<Range<usize>> = std::iter::once(0..prefix).collect();
             if act {
                 acting
                     .extend(self.special_ranges(text).into_iter().map(|r| r.start + prefix..r.end + prefix));

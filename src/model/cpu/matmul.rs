@@ -8,7 +8,7 @@ use super::simd::{Dots, dispatch};
 use crate::model::ops::kernel::{Mat, product};
 
 /// Up to this many rows the dot products are faster than packing for gemm.
-const FEW_ROWS: usize = 24;
+const FEW_ROWS: usize = 48;
 /// A task reads at least this many weights (256 KiB).
 const TASK: usize = 1 << 16;
 

@@ -44,6 +44,17 @@ impl<F: FnMut(usize, usize, f32)> WithSimd for Dots<'_, F> {
             }
             return;
         }
+        if x.len() == 2 * k {
+            let (x0, x1) = x.split_at(k);
+            for (block, rows) in w.chunks(4 * k).enumerate() {
+                for (i, dots) in two_by_four(simd, x0, x1, quad(rows, k)).into_iter().enumerate() {
+                    for (j, dot) in dots.into_iter().enumerate().take(rows.len() / k) {
+                        put(4 * block + j, i, dot);
+                    }
+                }
+            }
+            return;
+        }
         for (w_block, w_rows) in w.chunks(2 * k).enumerate() {
             let (w0, w1) = w_rows.split_at(k);
             let w1 = if w1.is_empty() { w0 } else { w1 };

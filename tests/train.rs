@@ -12,3 +12,7 @@
 mod common;
 #[path = "train/golden.rs"]
 mod golden;
+#[path = "train/kills.rs"]
+mod kills;
+#[path = "train/runs.rs"]
+mod runs;

@@ -2,7 +2,7 @@
 
 use super::config::missing;
 use super::files::Json;
-use super::spec::{Backbone, Head, Reason};
+use super::spec::{Backbone, Head, Reason, Spec};
 use super::weights::{Weights, listing};
 use crate::{Error, Result};
 
@@ -53,15 +53,32 @@ pub fn backbone_tensors(b: &Backbone) -> Vec<(String, Vec<usize>)> {
     all
 }
 
+/// Which value of the spec says that the head looks untrained.
+const HEAD_TRAINED: &str = "head.trained";
+
+impl Spec {
+    /// What makes this checkpoint's rewards doubtful, in sentences; empty when nothing was seen.
+    pub fn doubts(&self) -> Vec<String> {
+        let doubts = self.reasons.iter().filter(|reason| reason.what == HEAD_TRAINED);
+        doubts
+            .map(|reason| {
+                format!("the reward head looks untrained: {}; its rewards may mean nothing", reason.why)
+            })
+            .collect()
+    }
+}
+
 /// The head that the reference's models have.
 pub fn reference_head() -> Head {
     Head::DenseTanhOut { dense: DENSE.into(), out_proj: OUT.into() }
 }
 
-/// Finds the reward head; its weights must be there, of the right shape and more than one value. Biases that are exactly
-/// zero, as before any training, are reported in `reasons` (a critique model before its reward training has them).
+/// Finds the reward head; its weights must be there, of the right shape and more than one value. Values that look as they
+/// do before any training (biases exactly zero, or no weight beyond PyTorch's uniform initialisation) are a doubt, told in
+/// `reasons`: a critique model before its reward training has such a head, and its critiques are to be used.
 pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Result<Head> {
     let mut zero_biases = true;
+    let mut untouched = false;
     let head_like: Vec<&str> = weights.names().filter(|n| !n.starts_with(BASE)).collect();
     for (name, shape) in [
         (format!("{DENSE}.weight"), vec![hidden, hidden]),
@@ -94,6 +111,7 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
             Some(_) => {}
         }
         let values = weights.values(&name)?;
+        untouched |= shape.len() == 2 && shape.first() != Some(&1) && within_initial_bound(&values, hidden);
         let flat = values.iter().all(|x| Some(x) == values.first());
         zero_biases &= !is_bias || values.iter().all(|x| *x == 0.0);
         if flat && !is_bias && values.len() > 1 {
@@ -110,14 +128,34 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
         value: "out_proj(tanh(dense(h)))".into(),
         why: format!("tensors {DENSE} and {OUT}, the reference's names"),
     });
-    if zero_biases {
+    let doubt = if zero_biases {
+        Some(format!("{DENSE}.bias and {OUT}.bias are exactly zero, as in a head that was never trained"))
+    } else if untouched {
+        Some(format!("no weight of {DENSE} lies beyond the uniform distribution that PyTorch begins with"))
+    } else {
+        None
+    };
+    if let Some(why) = doubt {
         reasons.push(Reason {
-            what: "head.trained".into(),
+            what: HEAD_TRAINED.into(),
             value: "in doubt: its rewards may mean nothing".into(),
-            why: format!("{DENSE}.bias and {OUT}.bias are exactly zero, as in a head that was never trained"),
+            why,
         });
     }
     Ok(reference_head())
+}
+
+/// Whether weights are spread as `nn.Linear` initialises them, uniform within 1/sqrt(fan-in). Training moves some of the
+/// many weights that lie at the edge beyond it (1/256 is left for bf16's rounding).
+fn within_initial_bound(values: &[f32], fan_in: usize) -> bool {
+    let bound = 1.0 / (fan_in as f64).sqrt();
+    let largest = values.iter().fold(0.0f64, |max, x| max.max(f64::from(x.abs())));
+    let mean_square = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / values.len().max(1) as f64;
+    let spread = mean_square.sqrt() / (bound / 3f64.sqrt());
+    values.len() >= 1024
+        && largest <= bound * (1.0 + 1.0 / 256.0)
+        && largest >= bound * 0.99
+        && (spread - 1.0).abs() < 0.05
 }
 
 /// Every tensor the backbone needs must be there with its shape, and nothing else may be.

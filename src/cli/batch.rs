@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::Exit;
 use super::host::{self, Host, MODEL};
 use super::options::Rows;
 use super::output::{Known, Output};
 use super::result::{self, Outcome, Shape};
+use super::{Exit, say};
 use crate::checkpoint::Method;
 use crate::engine::{CritiqueOptions, CritiqueText, Event, Request, ScoreOptions, Ticket, Verdict};
 use crate::rows::{Content, Item, Row};
@@ -118,18 +118,16 @@ impl Batch {
         let unmatched = if interrupted { 0 } else { self.output.unmatched().len() };
         self.output.finish()?;
         if interrupted {
-            eprintln!(
-                "outloud: interrupted; finished rows are kept, and with --out --resume goes on after them"
-            );
+            say("interrupted; finished rows are kept, and with --out --resume goes on after them");
             return Ok(Exit::Interrupted);
         }
         if self.failed > 0 {
-            eprintln!("outloud: {} of {} rows failed", self.failed, self.first);
+            say(&format!("{} of {} rows failed", self.failed, self.first));
         }
         if unmatched > 0 {
-            eprintln!(
-                "outloud: {unmatched} rows of the --out file are not among the rows given; they were left there"
-            );
+            say(&format!(
+                "{unmatched} rows of the --out file are not among the rows given; they were left there"
+            ));
         }
         Ok(if self.failed + self.unread + unmatched > 0 { Exit::Failed } else { Exit::Ok })
     }
@@ -145,7 +143,7 @@ impl Batch {
                     Some(Ok(row)) => self.take(row)?,
                     Some(Err(error)) => {
                         self.unread += 1;
-                        self.bar.suspend(|| eprintln!("outloud: {error}"));
+                        self.bar.suspend(|| say(&error.to_string()));
                     }
                     None => more = false,
                 },

@@ -6,9 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Exit;
 use super::doctor_text as text;
 use super::model::{Device, ModelArgs, source};
+use super::{Exit, say};
 use crate::doctor::{Example, System, model};
 use crate::{Error, Result};
 
@@ -130,7 +130,7 @@ impl DoctorArgs {
                 if self.json { print_json(&report, exit) } else { print(&text::model(&report), exit) }
             }
             Err(error) if self.json => {
-                eprintln!("outloud: {error}");
+                say(&error.to_string());
                 print_json(&json!({"model": name, "error": error.to_string()}), Exit::Failed)
             }
             Err(error) => Err(error),

@@ -128,7 +128,13 @@ pub fn model(report: &Report) -> String {
     }
     page.head(if report.problems.is_empty() { "no problems found" } else { "problems" });
     for problem in &report.problems {
-        let _ = writeln!(page.0, "  {problem}");
+        let _ = writeln!(page.0, "  {}", visible(problem));
+    }
+    if !report.doubts.is_empty() {
+        page.head("doubts");
+    }
+    for doubt in &report.doubts {
+        let _ = writeln!(page.0, "  {doubt}");
     }
     page.0
 }
@@ -146,7 +152,7 @@ fn spec(page: &mut Page, spec: &Spec) {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".into() } else { names.join(", ") }
+    if names.is_empty() { "none".into() } else { visible(&names.join(", ")) }
 }
 
 /// Neighbours of one part together: part, positions, token texts.
@@ -161,7 +167,7 @@ fn runs(tokens: &[Token]) -> Vec<(&'static str, String, String)> {
         .collect()
 }
 
-/// Control characters as they are written in code.
+/// On one line, control characters shown.
 fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }).collect()
+    super::visible(text).replace('\n', "\\n")
 }

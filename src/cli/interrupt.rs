@@ -2,29 +2,38 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
 use crate::{Error, Result};
+
+/// A signal so soon after the first is its echo: wrappers send it to the process and to its group.
+const ECHO: Duration = Duration::from_millis(300);
 
 /// True once the user wants to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for SIGINT and SIGTERM.
+    /// Listens for SIGINT and SIGTERM, on a thread of its own: the process may be waiting for a pipe.
     ///
     /// # Errors
     /// When the system refuses the handlers.
     pub fn listen() -> Result<Self> {
         let asked = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            // The order counts: a signal that finds the flag set ends the process.
-            flag::register_conditional_shutdown(signal, 130, Arc::clone(&asked.0))
-                .and_then(|_| flag::register(signal, Arc::clone(&asked.0)))
-                .map_err(|e| Error::io("<signal handler>", e))?;
-        }
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::io("<signal handler>", e))?;
+        let flag = asked.clone();
+        std::thread::spawn(move || {
+            let mut first: Option<Instant> = None;
+            for _ in signals.forever() {
+                if first.get_or_insert_with(Instant::now).elapsed() > ECHO {
+                    signal_hook::low_level::exit(130);
+                }
+                flag.ask();
+            }
+        });
         Ok(asked)
     }
 

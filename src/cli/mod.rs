@@ -4,6 +4,7 @@
 //! usage, 130 interrupted). Never draws; the screen is opened through `tui`.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ pub mod run;
 pub mod score;
 pub mod shell;
 pub mod stories;
+pub mod train;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Train a reward model in a folder; the same command resumes.
+    Train(train::TrainArgs),
     /// Make the demo model and its twins from nothing.
     DemoModel(demo_model::DemoModelArgs),
     /// Print arithmetic stories as training rows.
@@ -122,7 +126,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(Error::Cancelled) => Exit::Interrupted,
         Err(error) => {
-            eprintln!("outloud: {error}");
+            say(&error.to_string());
             if matches!(error, Error::Usage(_)) { Exit::Usage } else { Exit::Failed }
         }
     }
@@ -132,6 +136,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Train(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Doctor(args)) => args.run(),
@@ -156,4 +161,22 @@ fn check_files(files: &[PathBuf]) -> Result<()> {
         Some(name) => format!("no file `{word}`; did you mean `outloud {name}`?"),
         None => format!("no file `{word}`; `outloud --help` lists the subcommands"),
     }))
+}
+
+/// A message to people, on standard error. Files and models have a say in messages: control characters are shown, not sent.
+fn say(message: &str) {
+    // Nobody listens: nothing to do about it.
+    let _ = writeln!(std::io::stderr(), "outloud: {}", visible(message));
+}
+
+/// Control characters as they are written in code, line breaks left.
+fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() && c != '\n' {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        shown
+    })
 }

@@ -47,6 +47,9 @@ pub fn over_rows(
     let (client, events, _engine) = engine::start(config)?;
     host::runtime()?.block_on(async {
         let host = Host::load((client, events), source, device, interrupt).await?;
+        for doubt in host.info.spec.doubts() {
+            eprintln!("outloud: {doubt}");
+        }
         let made_with = match &task {
             Task::Critique(options) => MadeWith::critique(&host.info, options),
             Task::Score(options) => MadeWith::score(&host.info, options),

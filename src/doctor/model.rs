@@ -60,6 +60,8 @@ pub struct Report {
     pub rewards: Option<Rewards>,
     /// What is wrong, in sentences; empty if nothing is.
     pub problems: Vec<String>,
+    /// What may be wrong, in sentences.
+    pub doubts: Vec<String>,
 }
 
 /// One token of the example.
@@ -131,6 +133,7 @@ pub fn look(source: &ModelSource, device: DeviceChoice, example: Example) -> Res
         load_s,
         tokens: tokens(&checkpoint, &formatted, &ids),
         read_at: ids.len().saturating_sub(1),
+        doubts: checkpoint.spec.doubts(),
         spec: checkpoint.spec,
         tensors,
         example,

@@ -15,6 +15,7 @@ pub mod init;
 pub mod loss;
 pub mod optimizer;
 pub mod params;
+pub mod run;
 pub mod schedule;
 pub mod start;
 pub mod step;

@@ -129,6 +129,21 @@ fn heads() {
     });
     let doubt = copy.open().unwrap().spec.reasons.into_iter().find(|r| r.what == "head.trained").unwrap();
     assert!(doubt.value.contains("in doubt"));
+    // A head as PyTorch initialises it: uniform within 1/sqrt(96), biases too.
+    let copy = Copy::of("cloud-llama-tiny");
+    assert!(copy.open().unwrap().spec.doubts().is_empty());
+    change_weights(&copy, WEIGHTS, |t| {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0) / 96f32.sqrt()
+        };
+        for name in ["reward_head.dense.weight", "reward_head.dense.bias"] {
+            tensor(t, name).3.chunks_exact_mut(4).for_each(|b| b.copy_from_slice(&uniform().to_le_bytes()));
+        }
+    });
+    let doubts = copy.open().unwrap().spec.doubts();
+    assert!(doubts.len() == 1 && doubts[0].contains("untrained"), "{doubts:?}");
     let copy = Copy::of("cloud-llama-tiny");
     change_weights(&copy, WEIGHTS, |t| tensor(t, out).2 = vec![96, 1]);
     refused(&copy, &[out, "[96, 1]", "[1, 96]"]);

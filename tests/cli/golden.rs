@@ -41,9 +41,10 @@ fn critiques_re_encoded() {
     for model in CLOUD {
         let expected = expected(model);
         for key in ["examples", "repetition_penalty_cases", "truncated"] {
-            for max_tokens in ["10", "64", "256"] {
-                let wanted = |c: &Value| c["max_tokens"].to_string() == max_tokens;
+            for max_tokens in [10, 64, 256] {
+                let wanted = |c: &Value| c["max_tokens"] == max_tokens;
                 let all = expected.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+                assert!(all.iter().all(|c| [10, 64, 256].contains(&c["max_tokens"].as_u64().unwrap())));
                 let cases: Vec<Value> = all.into_iter().filter(wanted).collect();
                 if cases.is_empty() {
                     continue;
@@ -56,7 +57,7 @@ fn critiques_re_encoded() {
                     "--tokens",
                     "--stop-here",
                     "--max-tokens",
-                    max_tokens,
+                    &max_tokens.to_string(),
                 ];
                 for (row, case) in over(model, &args, &inputs(&cases)).good().iter().zip(&cases) {
                     let what = format!("{model} {key} {}", case["id"]);

@@ -198,3 +198,27 @@ fn two_runs_do_not_write_one_file() {
     assert!(run.stderr.contains("another outloud"), "{}", run.stderr);
     assert!(Path::new(&job.out).exists());
 }
+
+#[test]
+fn a_second_ctrl_c_ends_at_once_but_an_echo_does_not() {
+    // Nobody reads standard output: the command hangs in a write, as it would on a stopped pager.
+    let job = Job::new();
+    let mut child = binary()
+        .args(["critique", "--max-tokens", "24", "--stop-here", "--model"])
+        .arg(fixture(MODEL))
+        .arg(&job.rows)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_secs(3));
+    interrupt(&child);
+    interrupt(&child);
+    sleep(Duration::from_millis(600));
+    let hangs = child.try_wait().unwrap().is_none();
+    if hangs {
+        interrupt(&child);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(hangs, "the pipe holds 64 KiB; the rows are more");
+}

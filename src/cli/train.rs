@@ -1,0 +1,224 @@
+//! `outloud train`: a run in a folder, from which the same command goes on after any kind of end.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use toml::{Table, Value};
+
+use super::Exit;
+use super::interrupt::Interrupt;
+use super::model::ModelArgs;
+use crate::engine::{ModelSource, device};
+use crate::train::config::Config;
+use crate::train::run::{Event, Job, Outcome, Record, Summary, train};
+use crate::train::start::Origin;
+use crate::{Error, Result};
+
+/// Seconds between two lines when standard error is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder of --out holds run.toml (every key), metrics.jsonl (a line a step), log, checkpoints/ and, at the end, result/,
+a checkpoint in the reference's layout. The same command goes on from the newest whole checkpoint, with the same losses
+(same CPU, same number of parts); on a finished run it says so. Ctrl-C saves before it ends.
+
+Rows: {\"prompt\", \"chosen\", \"rejected\", \"chosen_feedback\", \"rejected_feedback\"}; a feedback is text or a list whose first item
+counts; classic needs none.
+
+Keys of --config (TOML), with the recipe's values where a file gives none: see src/train/recipes/ or a run.toml; among them
+freeze = [\"reward_base_model.*\"], init = \"random\", init-head = \"random\", batch, micro-batch, max-len, group-by-length,
+[optimizer] kind = \"decoupled-adamw\" | \"adamw\", lr, betas, eps, weight-decay, clip,
+[schedule] kind = \"cosine\" | \"linear\" | \"constant\", warmup, floor.")]
+pub struct TrainArgs {
+    /// What to train: csft (critiques only), cloud (critiques and rewards) or classic (rewards without critiques)
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: String,
+    /// Starting weights, and where to compute.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Rows (JSON lines); may be given more than once
+    #[arg(long, value_name = "FILE", required = true)]
+    pub data: Vec<PathBuf>,
+    /// The run's folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Optimiser steps; wins over epochs
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u32>,
+    /// Passes over the rows
+    #[arg(long, value_name = "E")]
+    pub epochs: Option<f64>,
+    /// Order of the rows, and random weights
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u32>,
+    /// Steps between checkpoints
+    #[arg(long, value_name = "K")]
+    pub save_every: Option<u32>,
+    /// Peak learning rate
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// A file of keys; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl TrainArgs {
+    /// Trains.
+    ///
+    /// # Errors
+    /// `Usage` for an unknown recipe or device; otherwise as [`train`].
+    pub fn run(self) -> Result<Exit> {
+        let job = self.job()?;
+        let interrupt = Interrupt::listen()?;
+        let mut progress = Progress::new(std::io::stderr().is_terminal());
+        let outcome = train(&job, &mut |event| progress.show(event), &|| interrupt.asked());
+        progress.end();
+        let mut out = std::io::stdout().lock();
+        let mut print =
+            |text: String| out.write_all(text.as_bytes()).map_err(|e| Error::io("<standard output>", e));
+        match outcome? {
+            Outcome::Finished(summary) => print(describe(&summary)).map(|()| Exit::Ok),
+            Outcome::AlreadyFinished(result) => {
+                print(format!("this run is finished; the model is in {}\n", result.display()))
+                    .map(|()| Exit::Ok)
+            }
+            Outcome::Interrupted(step) => {
+                eprintln!("stopped after step {step}, saved; the same command goes on");
+                Ok(Exit::Interrupted)
+            }
+        }
+    }
+
+    fn job(&self) -> Result<Job> {
+        let mut flags = Table::new();
+        let mut flag =
+            |key: &str, value: Option<Value>| value.and_then(|value| flags.insert(key.to_owned(), value));
+        let integer = |n: Option<u32>| n.map(|n| Value::Integer(n.into()));
+        flag("steps", integer(self.steps));
+        flag("seed", integer(self.seed));
+        flag("save-every", integer(self.save_every));
+        flag("epochs", self.epochs.map(Value::Float));
+        flag("optimizer.lr", self.lr.map(Value::Float));
+        let text = match &self.config {
+            Some(path) => Some((
+                path.display().to_string(),
+                std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?,
+            )),
+            None => None,
+        };
+        let file = text.as_ref().map(|(place, text)| (place.as_str(), text.as_str()));
+        let origin = match self.model.source()? {
+            ModelSource::Demo => Origin::Demo,
+            ModelSource::Folder(dir) => Origin::Folder(dir),
+        };
+        Ok(Job {
+            recipe: self.recipe.clone(),
+            config: Config::layered(&self.recipe, file, flags)?,
+            origin,
+            data: self.data.clone(),
+            out: self.out.clone(),
+            device: device(self.model.device()?)?,
+        })
+    }
+}
+
+/// A bar on a terminal, now and then a line elsewhere; on standard error.
+struct Progress {
+    bar: Option<ProgressBar>,
+    steps: usize,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    fn new(terminal: bool) -> Self {
+        let bar = terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            let style = "{bar:30} {pos}/{len} {msg} {eta}";
+            bar.set_style(
+                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar
+        });
+        Self { bar, steps: 0, last: None }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::Note(text) => self.say(text),
+            Event::Started { step, steps } => {
+                self.steps = *steps;
+                if let Some(bar) = &self.bar {
+                    bar.set_length(*steps as u64);
+                    bar.set_position(*step as u64);
+                    bar.reset_eta();
+                }
+            }
+            Event::Step(record) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(record.step as u64);
+                    bar.set_message(numbers(record));
+                } else if record.step == self.steps || self.last.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
+                    self.last = Some(Instant::now());
+                    self.say(&format!("step {}/{} {}", record.step, self.steps, numbers(record)));
+                }
+            }
+            Event::Saved(step) => {
+                if self.bar.is_none() {
+                    self.say(&format!("saved step {step}"));
+                }
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `loss 1.234 accuracy 0.75 margin 0.31 lr 1.0e-5 16k tok/s`.
+fn numbers(r: &Record) -> String {
+    let mut text = format!("loss {:.4}", r.loss);
+    // Writing to a String does not fail.
+    if let Some(accuracy) = r.accuracy {
+        let _ = write!(text, " accuracy {accuracy:.2}");
+    }
+    if let Some(margin) = r.margin {
+        let _ = write!(text, " margin {margin:.3}");
+    }
+    let _ = write!(text, " lr {:.2e} {:.0} tok/s", r.lr, r.tokens_per_second);
+    text
+}
+
+fn describe(s: &Summary) -> String {
+    let arrow = |name: &str, first: Option<f64>, last: Option<f64>| match (first, last) {
+        (Some(first), Some(last)) => format!("{name} {first:.4} -> {last:.4}\n"),
+        _ => String::new(),
+    };
+    format!(
+        "{} steps on {} pairs, {} tokens in {:.0} s ({:.0} tok/s)\n{}{}{}model: {}\n",
+        s.steps,
+        s.pairs,
+        s.tokens,
+        s.seconds,
+        s.tokens as f64 / s.seconds.max(1e-9),
+        arrow("loss", Some(s.first.0), Some(s.last.0)),
+        arrow("accuracy", s.first.1, s.last.1),
+        arrow("margin", s.first.2, s.last.2),
+        s.result.display(),
+    )
+}

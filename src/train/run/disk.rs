@@ -1,0 +1,112 @@
+//! Writes that are whole or not there: written aside, synced, renamed, the folder synced.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::points::point;
+use crate::{Error, Result};
+
+/// What stands before the names of things being written.
+pub const ASIDE: &str = ".writing-";
+
+/// An I/O error with its path, and what to do when the disk is full.
+pub fn failed(path: &Path, error: std::io::Error) -> Error {
+    let full =
+        matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+    if full {
+        return Error::invalid(
+            path.display().to_string(),
+            error.to_string(),
+            "room for the run's files",
+            "Free some space and give the same command again: the run goes on from its last checkpoint, which is kept.",
+        );
+    }
+    Error::io(path, error)
+}
+
+/// Creates a folder and what is above it.
+pub fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|e| failed(path, e))
+}
+
+/// Makes a folder's entries durable.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| failed(path, e))
+}
+
+/// Writes a file and makes its bytes durable.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|e| failed(path, e))
+}
+
+/// Replaces a file as a whole.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let (dir, aside) = aside(path);
+    let written = write_synced(&aside, bytes).and_then(|()| rename(&aside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written.and_then(|()| sync_dir(&dir))
+}
+
+/// Fills a folder with `fill` and gives it its name only when all of it is durable. `name` marks the moments for tests.
+pub fn publish(path: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let (dir, aside) = aside(path);
+    let _ = fs::remove_dir_all(&aside);
+    let write = || {
+        create_dir(&aside)?;
+        point(&format!("{name}:begin"));
+        fill(&aside)?;
+        sync_all(&aside)?;
+        point(&format!("{name}:synced"));
+        rename(&aside, path)?;
+        point(&format!("{name}:renamed"));
+        sync_dir(&dir)
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&aside);
+    }
+    written
+}
+
+fn aside(path: &Path) -> (PathBuf, PathBuf) {
+    let dir = path.parent().unwrap_or_else(|| Path::new(".")).to_path_buf();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = dir.join(format!("{ASIDE}{name}"));
+    (dir, aside)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|e| failed(to, e))
+}
+
+/// Syncs every file and folder in a folder, itself last.
+fn sync_all(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(|e| failed(dir, e))? {
+        let path = entry.map_err(|e| failed(dir, e))?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            File::open(&path).and_then(|f| f.sync_all()).map_err(|e| failed(&path, e))?;
+        }
+    }
+    sync_dir(dir)
+}
+
+/// Removes what a killed run left half-written.
+pub fn sweep(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+            let path = entry.path();
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! metrics.jsonl: one line a step, each step once, whatever happened to the process.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::failed;
+use super::points::{point, wanted};
+use crate::{Error, Result};
+
+/// What one step measured, before its update.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// From 1.
+    pub step: usize,
+    /// Passes over the data begun, from 1.
+    pub epoch: usize,
+    /// The loss that was followed.
+    pub loss: f64,
+    /// Mean of `-logsigmoid(margin)`; null for `csft`.
+    pub reward_loss: Option<f64>,
+    /// Cross-entropy on the critiques; null for `classic`.
+    pub lm_loss: Option<f64>,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Share of pairs in the right order.
+    pub accuracy: Option<f64>,
+    /// Mean margin.
+    pub margin: Option<f64>,
+    /// Mean reward of chosen and of rejected answers.
+    pub reward_chosen: Option<f64>,
+    /// See `reward_chosen`.
+    pub reward_rejected: Option<f64>,
+    /// Pairs.
+    pub pairs: usize,
+    /// Tokens computed.
+    pub tokens: usize,
+    /// Tokens a second in this step.
+    pub tokens_per_second: f64,
+    /// Seconds this step took.
+    pub seconds: f64,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Metrics {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl Metrics {
+    /// Opens the file and cuts off what is beyond the checkpoint that the run goes on from. Returns whether it was
+    /// shorter than that (lines were lost).
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(path: &Path, bytes: u64) -> Result<(Self, bool)> {
+        let open = || {
+            let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+            let found = file.metadata()?.len();
+            file.set_len(bytes.min(found))?;
+            file.seek(SeekFrom::End(0))?;
+            Ok((Self { path: path.to_path_buf(), file, bytes: bytes.min(found) }, found < bytes))
+        };
+        open().map_err(|e| failed(path, e))
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// When it cannot be written; a torn line is cut off by the next run.
+    pub fn append(&mut self, record: &Record) -> Result<()> {
+        let mut line = serde_json::to_vec(record).map_err(|e| Error::Usage(e.to_string()))?;
+        line.push(b'\n');
+        point("metrics:begin");
+        let (head, tail) = line.split_at(if wanted("metrics:half") { line.len() / 2 } else { 0 });
+        let mut write = |part: &[u8]| self.file.write_all(part).map_err(|e| failed(&self.path, e));
+        if !head.is_empty() {
+            write(head)?;
+            point("metrics:half");
+        }
+        write(tail)?;
+        point("metrics:end");
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// Makes all lines durable and tells how many bytes they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sync(&self) -> Result<u64> {
+        self.file.sync_all().map_err(|e| failed(&self.path, e))?;
+        Ok(self.bytes)
+    }
+}
+
+/// The records of a file; a half-written last line counts as its end.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    Ok(text.split(|&b| b == b'\n').map_while(|line| serde_json::from_slice(line).ok()).collect())
+}

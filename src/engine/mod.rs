@@ -10,6 +10,7 @@
 mod choose;
 pub mod client;
 pub mod contract;
+pub mod fake;
 mod job;
 mod load;
 mod prefix;

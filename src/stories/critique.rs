@@ -1,6 +1,6 @@
 //! Oracle critiques: each step restated, worked out in writing, compared digit by digit and judged; then a verdict.
 //!
-//! `Monday she sells 5: 59 - 5; 9 - 5 = 4, 5 - 0 = 5, so 54. Answer 54; 4 = 4, 5 = 5: right.` A critique runs on the true
+//! `On Monday she sells 5: 59 - 5; 9 - 5 = 4, 5 - 0 = 5, so 54. Answer 54; 4 = 4, 5 = 5: right.` A critique runs on the true
 //! values throughout and never takes over the answer's.
 
 use rand::Rng;
@@ -107,7 +107,8 @@ pub fn oracle(story: &Story, answer: &Answer, phrasing: Phrasing) -> String {
     let mut lines = Vec::new();
     for (index, (event, calcs)) in judged(story, answer).enumerate() {
         let said = answer.lines.iter().find(|line| line.event == index).map(|line| &line.said);
-        let mut line = format!("{} {}{}", event.marker, event.text, phrasing.after_sentence());
+        let mut line =
+            format!("{} {} {}{}", event.preposition, event.marker, event.text, phrasing.after_sentence());
         for (place, calc) in calcs.iter().enumerate() {
             if place > 0 {
                 line.push_str(phrasing.then());

@@ -62,7 +62,7 @@ fn drill(rng: &mut Random, id: String, kind: Kind, tasks: &[Task], ask: &str) ->
         }
     }
     let sentences: Vec<String> =
-        tasks.iter().zip(&days).map(|(task, day)| format!("{day} {}.", task.ask)).collect();
+        tasks.iter().zip(&days).map(|(task, day)| format!("On {day} {}.", task.ask)).collect();
     let answer = |said: &[u32]| {
         let lines: Vec<String> = said.iter().zip(&days).map(|(v, day)| format!("{day}: {v}.")).collect();
         lines.join("\n")
@@ -75,7 +75,7 @@ fn drill(rng: &mut Random, id: String, kind: Kind, tasks: &[Task], ask: &str) ->
                 Some(calc) => phrasing.worked(calc),
                 None => format!("{}.", task.truth),
             };
-            lines.push(format!("{day} {work}{}", phrasing.judged(task.truth, *said)));
+            lines.push(format!("On {day} {work}{}", phrasing.judged(task.truth, *said)));
         }
         lines.push(phrasing.verdict(said == truths));
         lines.join("\n")

@@ -219,3 +219,33 @@ fn child_whose_screen_panics() {
     println!("something on the screen");
     panic!("on purpose");
 }
+
+#[test]
+fn a_terminal_that_vanishes_ends_the_program() {
+    use std::io::Read as _;
+    use std::time::{Duration, Instant};
+    let home = tempfile::tempdir().unwrap();
+    let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
+    let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
+    command.env("TERM", "xterm-256color");
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        command.env(name, home.path());
+    }
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut seen = Vec::new();
+    let mut chunk = [0; 4096];
+    while !String::from_utf8_lossy(&seen).contains("Inspect") {
+        let n = reader.read(&mut chunk).unwrap();
+        assert!(n > 0, "it ended before it drew");
+        seen.extend_from_slice(&chunk[..n]);
+    }
+    drop(reader);
+    drop(pair.master);
+    let since = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(since.elapsed() < Duration::from_secs(20), "still running without a terminal");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -157,7 +157,7 @@ fn status(take: &Take, stale: bool) -> String {
         }
     }
     if take.counts.reused > 0 {
-        parts.push(format!("{} of {} reused", take.counts.reused, take.counts.prompt));
+        parts.push(format!("{} of {} reused", take.counts.reused, take.counts.prompt + take.counts.critique));
     }
     match (&take.phase, take.verdict.as_ref().and_then(|v| v.stopped)) {
         (Phase::Stopped, _) => parts.push("stopped".into()),

@@ -11,6 +11,7 @@
 pub mod colour;
 mod config;
 mod input;
+mod keyboard;
 pub mod log;
 pub mod output;
 mod run;

@@ -4,8 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossterm::event::{Event as TermEvent, EventStream};
-use futures::StreamExt as _;
+use crossterm::event::Event as TermEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc;
@@ -13,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::output::Painter;
 use super::terminal::{self, Guard};
-use super::{OpenOptions, colour, config, input, suspend};
+use super::{OpenOptions, colour, config, input, keyboard, suspend};
 use crate::app::{self, Effect, Example, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::widgets::{Depth, Theme};
@@ -25,6 +24,8 @@ const EVENTS_A_TURN: usize = 64;
 const INPUT_A_TURN: usize = 1024;
 /// Quiet time after the last resize before the screen is laid out anew.
 const RESIZE_REST: Duration = Duration::from_millis(50);
+/// How often the loop looks whether the terminal is still there.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a run begins with.
 pub(super) struct Start<'a> {
@@ -46,6 +47,7 @@ enum Woke {
     Rows(Option<Msg>),
     Resized,
     FrameDue,
+    Look,
 }
 
 pub(super) async fn run(start: Start<'_>) -> Result<u8> {
@@ -101,10 +103,11 @@ impl Loop {
         mut events: Events,
         mut rows: mpsc::Receiver<Msg>,
     ) -> Result<u8> {
-        let mut stream = EventStream::new();
+        let mut keys = keyboard::listen()?;
         let mut batch: Vec<Event> = Vec::with_capacity(EVENTS_A_TURN);
         let (mut engine_there, mut more_rows) = (true, true);
         let mut resized: Option<Instant> = None;
+        let mut look = tokio::time::interval(LOOK);
         loop {
             if let Some(code) = self.exit {
                 let _ = self.client.send(Request::Shutdown);
@@ -113,7 +116,7 @@ impl Loop {
             let frame = self.last_frame.map_or_else(Instant::now, |at| at + self.pace);
             let woke = tokio::select! {
                 biased;
-                event = stream.next() => Woke::Input(event),
+                event = keys.recv() => Woke::Input(event),
                 signal = signals.next() => Woke::Signal(signal),
                 () = sleep_until(resized.unwrap_or(self.begun)), if resized.is_some() => Woke::Resized,
                 () = sleep_until(frame), if self.dirty && resized.is_none() => Woke::FrameDue,
@@ -122,6 +125,7 @@ impl Loop {
                     Woke::Engine
                 }
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
+                _ = look.tick() => Woke::Look,
             };
             self.update(Msg::Clock(self.begun.elapsed()))?;
             match woke {
@@ -140,16 +144,7 @@ impl Loop {
                             }
                         }
                         taken += 1;
-                        // With the task's own waker: a stream polled with another one would never wake the loop again.
-                        next = if taken < INPUT_A_TURN {
-                            tokio::select! {
-                                biased;
-                                event = stream.next() => event,
-                                () = std::future::ready(()) => None,
-                            }
-                        } else {
-                            None
-                        };
+                        next = if taken < INPUT_A_TURN { keys.try_recv().ok() } else { None };
                     }
                     // A key press is on the screen at once, whatever the pace.
                     if resized.is_none() && self.exit.is_none() {
@@ -157,6 +152,7 @@ impl Loop {
                     }
                 }
                 Woke::Signal(Signal::End(code)) => self.exit = Some(code),
+                Woke::Signal(Signal::Resize) => resized = Some(Instant::now() + RESIZE_REST),
                 Woke::Signal(Signal::Stop) => suspend::suspend(&self.guard)?,
                 Woke::Signal(Signal::Continue) => {
                     self.guard.enter()?;
@@ -167,6 +163,8 @@ impl Loop {
                     self.resize()?;
                 }
                 Woke::FrameDue => self.draw()?,
+                Woke::Look if keyboard::gone() => return Ok(129),
+                Woke::Look => {}
                 Woke::Engine => {
                     if !engine_there && !matches!(self.state.model, app::ModelState::Down(_)) {
                         batch.push(Event::Down { reason: "its thread has ended".into() });
@@ -250,6 +248,8 @@ enum Signal {
     Stop,
     /// The shell has brought us back.
     Continue,
+    /// The terminal has another size.
+    Resize,
 }
 
 #[cfg(unix)]
@@ -268,6 +268,7 @@ impl Signals {
             SignalKind::quit(),
             SignalKind::from_raw(libc::SIGTSTP),
             SignalKind::from_raw(libc::SIGCONT),
+            SignalKind::window_change(),
         ];
         let all = all.into_iter().map(|kind| {
             let number = kind.as_raw_value() as u8;
@@ -288,6 +289,7 @@ impl Signals {
         match i32::from(number) {
             libc::SIGTSTP => Signal::Stop,
             libc::SIGCONT => Signal::Continue,
+            libc::SIGWINCH => Signal::Resize,
             _ => Signal::End(128 + number),
         }
     }

@@ -23,6 +23,7 @@ pub mod model;
 pub mod open;
 pub mod options;
 pub mod output;
+pub mod progress;
 pub mod result;
 pub mod resume;
 pub mod run;

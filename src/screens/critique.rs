@@ -24,9 +24,9 @@ pub fn draw(
     let focused = state.focus == Focus::Critique;
     let right = shown.map(|(take, stale)| status(take, stale)).unwrap_or_default();
     let title = match state.paint {
-        Paint::Reward => "Critique · coloured by live reward",
-        Paint::Change => "Critique · coloured by change",
-        Paint::StopHere => "Critique · coloured by stop-here",
+        Paint::Reward => "Critique · by live reward",
+        Paint::Change => "Critique · by change",
+        Paint::StopHere => "Critique · by stop-here",
         Paint::Plain => "Critique",
     };
     let title = if area.width < 70 { "Critique" } else { title };
@@ -157,7 +157,7 @@ fn status(take: &Take, stale: bool) -> String {
         }
     }
     if take.counts.reused > 0 {
-        parts.push(format!("{} of {} reused", take.counts.reused, take.counts.prompt + take.counts.critique));
+        parts.push(format!("{} reused", take.counts.reused));
     }
     match (&take.phase, take.verdict.as_ref().and_then(|v| v.stopped)) {
         (Phase::Stopped, _) => parts.push("stopped".into()),

@@ -31,7 +31,7 @@ fn help(state: &State, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Bu
         Focus::Critique => &[Context::Critique, Context::Inspect, Context::Global, Context::Entry],
         _ => &[Context::Inspect, Context::Global, Context::Entry],
     };
-    let inner = panel::popup("Keys", 76, area.height, theme, area, buffer);
+    let inner = panel::popup("Keys", area.width.min(104), area.height, theme, area, buffer);
     let mut rows: Vec<(String, String, Meaning)> = Vec::new();
     for context in contexts {
         if !rows.is_empty() {

@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 use super::flow::Run;
 use super::{Meaning, Theme};
 
-/// Longest text that is read as markdown, bytes; longer ones are shown as they are.
+/// Longest text that is laid out, bytes; of a longer one the beginning is shown, plain, with a word about the rest.
 const LONGEST: usize = 200_000;
 
 /// The runs of a text. Special tokens typed in it are marked.
@@ -14,7 +14,11 @@ pub fn runs<'a>(text: &'a str, specials: &[String], theme: &Theme) -> Vec<Run<'a
     let base = theme.style(Meaning::Text);
     let mut out = Vec::new();
     if text.len() > LONGEST {
-        mark(text, base, specials, theme, &mut out);
+        let (shown, rest) =
+            text.split_at((0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+        mark(shown, base, specials, theme, &mut out);
+        let note = format!("\n… {} more characters, judged but not shown", rest.chars().count());
+        out.push(Run::new(note, theme.style(Meaning::Warning), 0));
         return out;
     }
     let mut style = vec![base];

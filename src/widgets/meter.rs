@@ -50,6 +50,7 @@ pub fn draw(
 
 fn set(buffer: &mut Buffer, x: u16, y: u16, symbol: &str, style: ratatui::style::Style) {
     if let Some(cell) = buffer.cell_mut((x, y)) {
+        cell.reset();
         cell.set_symbol(symbol).set_style(style);
     }
 }

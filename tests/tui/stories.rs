@@ -149,6 +149,19 @@ fn keys_are_never_read_out_of_a_paste_and_a_paste_is_one_edit() {
 }
 
 #[test]
+fn a_pasted_megabyte_is_judged_whole_and_drawn_in_time() {
+    let mut stage = Stage::finished();
+    let text = "a word and 世界 ".repeat(1 << 16);
+    stage.press("n 'p' tab").send(Msg::Paste(text.clone())).press("ctrl-s");
+    let Some(Request::Critique { input, .. }) = stage.requests.last() else { panic!() };
+    assert_eq!(input.answer.len(), text.len());
+    let start = std::time::Instant::now();
+    stage.press("tab tab G");
+    assert!(stage.text(160, 45).contains("judged but not shown"));
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
 fn an_edited_answer_is_a_new_take_and_marks_the_old_critique_stale() {
     let mut stage = Stage::finished();
     stage.press("e 'x' esc");

@@ -2,14 +2,14 @@
 
 use candle_core::Tensor;
 
-use super::Event;
 use super::job::{Job, Phase, Sample};
 use super::load::Loaded;
 use super::prepare::catch_up;
 use super::writing::{advance, choose, land};
-use crate::Result;
+use super::{Cancels, Event, Ticket};
 use crate::checkpoint::Reading;
 use crate::model::{Chunk, KvCache};
+use crate::{Error, Result};
 
 /// Stop-here forks of one sample computed in one step at most.
 const FORKS: usize = 32;
@@ -47,10 +47,16 @@ impl Row {
 }
 
 /// Takes one step of all `jobs` (of one model). Adds what happened to `events`; returns the number of tokens computed.
+/// A cancel that arrives meanwhile ends the pass before its next layer: nothing is computed then, and nothing lost.
 ///
 /// # Errors
 /// From the tensor library or the tokenizer; the jobs are unusable then.
-pub fn step(jobs: &mut [Job], loaded: &mut Loaded, events: &mut Vec<Event>) -> Result<usize> {
+pub fn step(
+    jobs: &mut [Job],
+    loaded: &mut Loaded,
+    cancels: &Cancels,
+    events: &mut Vec<Event>,
+) -> Result<usize> {
     choose(jobs, loaded)?;
     let mut rows = plan(jobs, loaded, events)?;
     let computed = rows.iter().map(|row| row.ids.len()).sum();
@@ -60,7 +66,16 @@ pub fn step(jobs: &mut [Job], loaded: &mut Loaded, events: &mut Vec<Event>) -> R
             let keep = row.keep();
             chunks.push(Chunk { ids: &row.ids, cache: &mut row.cache, keep });
         }
-        let hidden = loaded.model.forward(&mut chunks)?;
+        let tickets: Vec<Ticket> = jobs.iter().map(|job| job.ticket).collect();
+        let stop = || tickets.iter().any(|ticket| cancels.contains(*ticket));
+        let hidden = match loaded.model.forward_unless(&mut chunks, &stop) {
+            Ok(hidden) => hidden,
+            Err(Error::Cancelled) => {
+                give_back(jobs, rows);
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
         let rewards = rewards(&rows, &hidden, loaded)?;
         deal(jobs, rows, &rewards, loaded, events)?;
     }
@@ -68,6 +83,20 @@ pub fn step(jobs: &mut [Job], loaded: &mut Loaded, events: &mut Vec<Event>) -> R
         advance(job, loaded, events)?;
     }
     Ok(computed)
+}
+
+/// Puts the caches of a pass that did not happen back where they were.
+fn give_back(jobs: &mut [Job], rows: Vec<Row>) {
+    for row in rows.into_iter().filter(|row| row.kind != Kind::Fork) {
+        let Some(job) = jobs.get_mut(row.job) else { continue };
+        let lane = match row.sample {
+            None => job.prompt.as_mut(),
+            Some(s) => job.samples.get_mut(s).map(|sample| &mut sample.lane),
+        };
+        if let Some(lane) = lane {
+            lane.cache = row.cache;
+        }
+    }
 }
 
 /// The rows of the next pass: every chosen token, then forks, then as much of prompts and readings as fits.

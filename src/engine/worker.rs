@@ -264,7 +264,7 @@ impl Worker {
             return Ok(());
         }
         let mut events = Vec::new();
-        let outcome = step(&mut mine, loaded, &mut events);
+        let outcome = step(&mut mine, loaded, &self.port.cancels, &mut events);
         let mut ended = Vec::new();
         match outcome {
             Ok(computed) => {

@@ -85,6 +85,18 @@ impl Model {
     /// # Errors
     /// [`Error::Usage`] for an id outside the vocabulary or `keep` above the number of ids. No cache is changed then.
     pub fn forward(&self, chunks: &mut [Chunk<'_>]) -> Result<Tensor> {
+        self.forward_unless(chunks, &|| false)
+    }
+
+    /// [`Model::forward`] that asks before each layer whether to `stop`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when stopped; as [`Model::forward`] otherwise. No cache is changed then.
+    pub fn forward_unless(
+        &self,
+        chunks: &mut [Chunk<'_>],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Tensor> {
         for chunk in chunks.iter() {
             if chunk.keep > chunk.ids.len() {
                 return Err(Error::Usage(format!(
@@ -102,9 +114,9 @@ impl Model {
         let positions: Vec<usize> =
             chunks.iter().flat_map(|c| c.cache.len()..c.cache.len() + c.ids.len()).collect();
         let computed = if self.on_slices() {
-            cpu::forward(self, chunks, &positions)?
+            cpu::forward(self, chunks, &positions, stop)?
         } else {
-            self.forward_tensors(chunks, &ids, &positions)?
+            self.forward_tensors(chunks, &ids, &positions, stop)?
         };
         let mut at = 0;
         for (chunk, kv) in chunks.iter_mut().zip(&computed.kv) {
@@ -117,11 +129,20 @@ impl Model {
     }
 
     /// [`Model::forward`] by tensor operations, for every device and dtype.
-    fn forward_tensors(&self, chunks: &[Chunk<'_>], ids: &[u32], positions: &[usize]) -> Result<Computed> {
+    fn forward_tensors(
+        &self,
+        chunks: &[Chunk<'_>],
+        ids: &[u32],
+        positions: &[usize],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Computed> {
         let rotary = self.rotary(positions)?;
         let mut x = self.embed(ids)?.detach();
         let mut kv = vec![Vec::with_capacity(2 * self.layers.len()); chunks.len()];
         for (index, layer) in self.layers.iter().enumerate() {
+            if stop() {
+                return Err(Error::Cancelled);
+            }
             x = layer
                 .forward(&x, self.rope_of(layer, &rotary)?, |q, k, v, rule| {
                     let mut rows = Vec::with_capacity(chunks.len());

@@ -39,9 +39,15 @@ pub(super) struct Computed {
     pub kv: Vec<Tensor>,
 }
 
-/// Hidden states, keys and values of the chunks' tokens. `positions` are theirs, one after the other.
-pub(super) fn forward(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<Computed> {
-    let run = || compute(model, chunks, positions);
+/// Hidden states, keys and values of the chunks' tokens. `positions` are theirs, one after the other;
+/// `stop` is asked before each layer.
+pub(super) fn forward(
+    model: &Model,
+    chunks: &[Chunk<'_>],
+    positions: &[usize],
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Computed> {
+    let run = || compute(model, chunks, positions, stop);
     if positions.len() * model.parameters() < SERIAL {
         run()
     } else {
@@ -68,7 +74,12 @@ pub(super) fn logits(hidden: &Tensor, lm_head: &Tensor) -> Result<Tensor> {
     Ok(Tensor::from_vec(y, (rows, vocab), hidden.device())?)
 }
 
-fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<Computed> {
+fn compute(
+    model: &Model,
+    chunks: &[Chunk<'_>],
+    positions: &[usize],
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Computed> {
     let b = model.backbone();
     let (hidden, dim, kv_heads) = (b.hidden_size, b.head_dim, b.num_kv_heads);
     let group = b.num_heads / kv_heads;
@@ -88,6 +99,9 @@ fn compute(model: &Model, chunks: &[Chunk<'_>], positions: &[usize]) -> Result<C
     let (mut gate, mut up) = (vec![0.0; n * inner], vec![0.0; n * inner]);
 
     for (index, layer) in model.layers.iter().enumerate() {
+        if stop() {
+            return Err(Error::Cancelled);
+        }
         let weights = LayerView::lock(layer)?;
         weights.input_norm.apply(&x, &mut h);
         linear(&h, hidden, [weights.q.to(&mut q), weights.k.to(&mut k), weights.v.to(&mut v)]);

@@ -240,7 +240,10 @@ fn original(pieces: &[(Range<usize>, Range<usize>)], at: usize, end: bool) -> us
 }
 
 fn build(json: &[u8]) -> Result<Inner, String> {
-    let mut inner = Inner::from_bytes(json).map_err(|e| e.to_string())?;
+    // tokenizers 0.23 panics on some malformed decoders (decoders/mod.rs); a file must not bring the program down.
+    let mut inner = std::panic::catch_unwind(|| Inner::from_bytes(json))
+        .map_err(|_panic| "a part that the tokenizers library cannot read".to_owned())?
+        .map_err(|e| e.to_string())?;
     inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
     inner.with_truncation(None).map_err(|e| e.to_string())?;
     inner.with_padding(None);

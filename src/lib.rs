@@ -8,6 +8,7 @@
 //!
 //! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
 
+pub mod app;
 pub mod checkpoint;
 pub mod cli;
 pub mod doctor;
@@ -16,7 +17,10 @@ pub mod error;
 pub mod model;
 pub mod recipe;
 pub mod rows;
+pub mod screens;
 pub mod stories;
 pub mod train;
+pub mod tui;
+pub mod widgets;
 
 pub use error::{Error, Result};

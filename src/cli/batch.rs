@@ -1,15 +1,14 @@
 //! Rows through the engine: up to `--batch` tickets at work, results in the order of the rows, memory bounded.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::host::{self, Host, MODEL};
 use super::options::Rows;
 use super::output::{Known, Output};
+use super::progress::Progress;
 use super::result::{self, Outcome, Shape};
 use super::{Exit, say};
 use crate::checkpoint::Method;
@@ -79,22 +78,23 @@ pub struct Batch {
     /// Sequence number of the first pending row.
     first: u64,
     open: usize,
-    failed: usize,
     unread: usize,
-    bar: ProgressBar,
+    progress: Progress,
 }
 
 impl Batch {
     /// A run of `task` with at most `width` tickets at work.
-    pub fn new(host: Host, task: Task, shape: Shape, output: Output, width: usize) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} rows, {per_sec:.1}, {elapsed} {msg}")
-        {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
+    pub fn new(
+        host: Host,
+        task: Task,
+        shape: Shape,
+        output: Output,
+        width: usize,
+        progress: Progress,
+    ) -> Self {
+        progress.start();
         let pending = VecDeque::new();
-        Self { host, task, shape, output, width, pending, first: 0, open: 0, failed: 0, unread: 0, bar }
+        Self { host, task, shape, output, width, pending, first: 0, open: 0, unread: 0, progress }
     }
 
     /// Works through the rows. What is finished is written whatever happens.
@@ -103,7 +103,7 @@ impl Batch {
     /// When results cannot be written or the engine ends.
     pub async fn run(mut self, rows: Rows) -> Result<Exit> {
         let worked = self.work(reader(rows, self.width)).await;
-        self.bar.finish_and_clear();
+        self.progress.end();
         let interrupted = match worked {
             Ok(()) => false,
             Err(Error::Cancelled) => true,
@@ -121,15 +121,16 @@ impl Batch {
             say("interrupted; finished rows are kept, and with --out --resume goes on after them");
             return Ok(Exit::Interrupted);
         }
-        if self.failed > 0 {
-            say(&format!("{} of {} rows failed", self.failed, self.first));
+        let failed = self.progress.failed();
+        if failed > 0 {
+            say(&format!("{failed} of {} rows failed", self.first));
         }
         if unmatched > 0 {
             say(&format!(
                 "{unmatched} rows of the --out file are not among the rows given; they were left there"
             ));
         }
-        Ok(if self.failed + self.unread + unmatched > 0 { Exit::Failed } else { Exit::Ok })
+        Ok(if failed + self.unread + unmatched > 0 { Exit::Failed } else { Exit::Ok })
     }
 
     async fn work(&mut self, mut rows: mpsc::Receiver<Result<Row>>) -> Result<()> {
@@ -143,7 +144,7 @@ impl Batch {
                     Some(Ok(row)) => self.take(row)?,
                     Some(Err(error)) => {
                         self.unread += 1;
-                        self.bar.suspend(|| say(&error.to_string()));
+                        self.progress.say(&error.to_string());
                     }
                     None => more = false,
                 },
@@ -186,6 +187,7 @@ impl Batch {
     }
 
     fn event(&mut self, event: Event) {
+        self.progress.event(&event);
         match event {
             Event::Critiqued { ticket, verdicts } => self.end(ticket, Ok(verdicts)),
             Event::Scored { ticket, verdict } => self.end(ticket, Ok(vec![*verdict])),
@@ -235,16 +237,13 @@ impl Batch {
     }
 
     fn write(&mut self, row: Pending) -> Result<()> {
-        self.bar.inc(1);
         if let Known::Kept(old) = row.known {
+            self.progress.row(true);
             return self.output.keep(old);
         }
         let outcomes: Vec<Outcome> = row.outcomes.into_iter().flatten().collect();
         let (line, good) = result::line(&row.id, &outcomes, &row.extra, &self.shape);
-        if !good {
-            self.failed += 1;
-            self.bar.set_message(format!("{} failed", self.failed));
-        }
+        self.progress.row(good);
         self.output.write(&line, row.known)
     }
 }

@@ -20,8 +20,10 @@ mod doctor_text;
 pub mod host;
 pub mod interrupt;
 pub mod model;
+pub mod open;
 pub mod options;
 pub mod output;
+pub mod progress;
 pub mod result;
 pub mod resume;
 pub mod run;
@@ -41,6 +43,8 @@ pub enum Exit {
     Usage,
     /// Interrupted: 130.
     Interrupted,
+    /// The screen was ended by a signal: 128 + its number.
+    Signal(u8),
 }
 
 impl Exit {
@@ -51,6 +55,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Interrupted => 130,
+            Self::Signal(number) => 128 + number,
         }
     }
 }
@@ -72,6 +77,9 @@ pub struct Cli {
     /// Model and device of the screen.
     #[command(flatten)]
     pub model: model::ModelArgs,
+    /// Colours, theme, mouse.
+    #[command(flatten)]
+    pub screen: open::ScreenArgs,
     /// Rows to open (JSON lines).
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -135,15 +143,11 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
-        None => open(&cli.model, &cli.files),
+        None => {
+            check_files(&cli.files)?;
+            open::open(&cli.model, &cli.screen, cli.files)
+        }
     }
-}
-
-/// Opens the screen.
-fn open(model: &model::ModelArgs, files: &[PathBuf]) -> Result<Exit> {
-    check_files(files)?;
-    let _ = (model.source()?, model.device()?);
-    Err(Error::Usage("give a subcommand; `outloud --help` lists them".into()))
 }
 
 /// A first word that is no file is most likely a mistyped subcommand.

@@ -7,6 +7,7 @@ use super::interrupt::Interrupt;
 use super::model::ModelArgs;
 use super::options::{OutArgs, Rows};
 use super::output::Output;
+use super::progress::Progress;
 use super::result::{MadeWith, Shape};
 use super::resume::Settings;
 use crate::engine::{self, EngineConfig};
@@ -46,6 +47,7 @@ pub fn over_rows(
     };
     let (client, events, _engine) = engine::start(config)?;
     host::runtime()?.block_on(async {
+        let progress = Progress::loading(&model.model);
         let host = Host::load((client, events), source, device, interrupt).await?;
         for doubt in host.info.spec.doubts() {
             eprintln!("outloud: {doubt}");
@@ -65,7 +67,7 @@ pub fn over_rows(
         if again && !output.unmatched().is_empty() {
             check_input(rows()?.0, &mut output)?;
         }
-        Batch::new(host, task, shape, output, width).run(input).await
+        Batch::new(host, task, shape, output, width, progress).run(input).await
     })
 }
 

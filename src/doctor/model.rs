@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use candle_core::Device;
 use serde::Serialize;
 
 use super::tensors;
@@ -128,7 +127,7 @@ pub fn look(source: &ModelSource, device: DeviceChoice, example: Example) -> Res
     Ok(Report {
         model: checkpoint.name.clone(),
         fingerprint: checkpoint.fingerprint.clone(),
-        device: device_name(&device),
+        device: engine::device_name(&device),
         dtype: model.as_ref().map(|model| model.dtype().as_str()),
         load_s,
         tokens: tokens(&checkpoint, &formatted, &ids),
@@ -140,14 +139,6 @@ pub fn look(source: &ModelSource, device: DeviceChoice, example: Example) -> Res
         rewards,
         problems,
     })
-}
-
-fn device_name(device: &Device) -> String {
-    match device.location() {
-        candle_core::DeviceLocation::Cpu => "cpu".into(),
-        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-    }
 }
 
 /// The example's ids; the reward is read at the last.

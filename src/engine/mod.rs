@@ -10,6 +10,7 @@
 mod choose;
 pub mod client;
 pub mod contract;
+pub mod fake;
 mod job;
 mod load;
 mod prefix;
@@ -21,6 +22,6 @@ mod writing;
 
 pub use client::*;
 pub use contract::*;
-pub use load::device;
+pub use load::{device, device_name};
 pub use prefix::PrefixTree;
 pub use worker::{Counters, EngineConfig, Handle, start};

@@ -164,3 +164,31 @@ fn a_reader_that_leaves_is_no_error() {
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!((run.status, run.stderr.as_str()), (0, ""));
 }
+
+#[test]
+fn a_critique_by_hand_and_fields_passed_through() {
+    let model = fixture(MODEL);
+    let by_hand = ["--prompt", "p", "--answer", "", "--critique", "- Good.", "--device", "cpu"];
+    let row = outloud(["score", "--model", model.to_str().unwrap()].iter().chain(&by_hand)).good().remove(0);
+    assert_eq!(row["critique"], "- Good.");
+    let with =
+        json!({"id": 1, "prompt": "p", "answer": "", "critique": "- Good.", "b": {"x": [1.5]}, "a": null});
+    let kept = over(MODEL, &["score", "--keep"], std::slice::from_ref(&with)).good().remove(0);
+    assert_eq!(kept["input"].to_string(), json!({"b": {"x": [1.5]}, "a": null}).to_string());
+    close(&kept["reward"], &row["reward"], "by hand");
+    let plain = over(MODEL, &["score"], &[with]).good().remove(0);
+    assert!(plain.get("input").is_none());
+}
+
+#[test]
+fn numbers_read_back_as_the_same_f32() {
+    let rows = [json!({"prompt": "p", "answer": "a", "critique": "Good work."})];
+    let run = over(MODEL, &["score", "--stop-here"], &rows);
+    let row = run.good().remove(0);
+    let numbers = [&row["trace"], &row["stop_here"]].map(|list| list.as_array().unwrap().clone()).concat();
+    for number in numbers.iter().chain([&row["reward"]]) {
+        let written = number.to_string();
+        let number: f32 = written.parse().unwrap();
+        assert_eq!(serde_json::to_string(&number).unwrap(), written, "the shortest form");
+    }
+}

@@ -9,6 +9,7 @@ use outloud::cli::batch::{Batch, Task};
 use outloud::cli::host::{self, Host};
 use outloud::cli::interrupt::Interrupt;
 use outloud::cli::output::Output;
+use outloud::cli::progress::Progress;
 use outloud::cli::result::{MadeWith, Shape};
 use outloud::cli::resume::Settings;
 use outloud::engine::{
@@ -124,7 +125,9 @@ impl Run<'_> {
             let settings = Settings::of_run(&shape, Method::Cloud, Reading::InPlace, false, true);
             let output = Output::open(Some(self.out), self.resume, &settings)?;
             let rows = Box::new(Reader::over("rows", std::io::Cursor::new(text)));
-            Batch::new(host, Task::Critique(options), shape, output, 4).run(rows).await
+            Batch::new(host, Task::Critique(options), shape, output, 4, Progress::loading("scripted"))
+                .run(rows)
+                .await
         })
     }
 }

@@ -1,0 +1,28 @@
+//! What is true now and how it changes: `update(&mut State, Msg) -> Vec<Effect>`.
+//!
+//! Owns: examples, takes, running tickets, focus, layers, the key map. No I/O, no clock, no thread: time arrives as a
+//! message, whatever is to be done leaves as an [`Effect`]. Never imports `screens`, `widgets`, `tui` or crossterm.
+//!
+//! ```text
+//! key, paste, engine event, clock ─> Msg ─> update(state) ─> Effect ─> request, cancel, quit, suspend
+//! ```
+
+pub mod action;
+pub mod example;
+pub mod key;
+pub mod keymap;
+pub mod layer;
+pub mod msg;
+pub mod state;
+pub mod take;
+pub mod update;
+
+pub use action::Action;
+pub use example::{Answers, Example, Origin, Side};
+pub use key::{Code, Key};
+pub use keymap::{Binding, Context, Keymap};
+pub use layer::{Entry, EntryFor, Field, Layer, Palette};
+pub use msg::{Effect, Msg};
+pub use state::{Focus, Job, Limits, ModelState, Paint, Screen, Series, State};
+pub use take::{How, Phase, ReEncoded, Take, TakeId, Takes, Token};
+pub use update::{start, update};

@@ -1,0 +1,48 @@
+//! What happened, and what is to be done about it.
+
+use std::time::Duration;
+
+use super::{Example, Focus, Key, Limits};
+use crate::engine::{Event, Request, Ticket};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse wheel turned over a pane; positive is down.
+    Scroll(Option<Focus>, i32),
+    /// A pane was clicked.
+    Click(Focus),
+    /// Examples were read.
+    Examples(Vec<Example>),
+    /// The engine told something.
+    Engine(Event),
+    /// The engine could not take a request.
+    Refused(Ticket, String),
+    /// Time since the start.
+    Clock(Duration),
+    /// The terminal's new size, in cells.
+    Size(u16, u16),
+    /// How far things can be scrolled now.
+    Limits(Limits),
+    /// Something to be told in the bottom line.
+    Note(String),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Hand a request to the engine.
+    Send(Box<Request>),
+    /// Stop a ticket.
+    Cancel(Ticket),
+    /// Leave.
+    Quit,
+    /// Suspend to the shell.
+    Suspend,
+    /// Draw every cell again.
+    Redraw,
+}

@@ -1,0 +1,251 @@
+//! Takes: one (prompt, answer, critique, reward) and how it came about. They form a tree; nothing is overwritten.
+
+use std::time::Duration;
+
+use super::Side;
+use crate::engine::{Alternative, CritiqueToken, Input, TokenCount, Verdict};
+
+/// Names a take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TakeId(pub usize);
+
+/// How a take came about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum How {
+    /// The answer was edited; not yet run when its phase is [`Phase::Draft`].
+    Edited,
+    /// A greedy critique.
+    Greedy,
+    /// A sampled critique.
+    Sampled {
+        /// Its seed.
+        seed: u64,
+        /// Its temperature.
+        temperature: f64,
+    },
+}
+
+/// How far a take is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// Not run.
+    Draft,
+    /// Handed to the engine.
+    Waiting,
+    /// The prompt is being read.
+    Prefill {
+        /// Tokens computed.
+        done: usize,
+        /// Tokens to compute.
+        total: usize,
+    },
+    /// The critique is arriving.
+    Streaming,
+    /// Complete; the verdict is there.
+    Complete,
+    /// Stopped by the user; what had arrived stays.
+    Stopped,
+    /// Failed.
+    Failed(String),
+}
+
+impl Phase {
+    /// The engine still works on it.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Waiting | Self::Prefill { .. } | Self::Streaming)
+    }
+}
+
+/// The second reading of a complete take.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum ReEncoded {
+    /// Not asked for.
+    #[default]
+    Not,
+    /// Asked for.
+    Waiting,
+    /// There.
+    Read(Box<Verdict>),
+    /// Could not be read.
+    Failed(String),
+}
+
+/// A token of a critique.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// Id.
+    pub id: u32,
+    /// Text that became complete with it.
+    pub text: String,
+    /// Reward read at it, in place.
+    pub reward: f32,
+    /// Reward if the critique ended after it.
+    pub stop_here: Option<f32>,
+    /// Probability the model gave it; `None` for the closing end-of-turn and given critiques.
+    pub probability: Option<f32>,
+    /// What else could have stood here, best first.
+    pub alternatives: Vec<Alternative>,
+}
+
+impl From<CritiqueToken> for Token {
+    fn from(t: CritiqueToken) -> Self {
+        Self {
+            id: t.id,
+            text: t.text,
+            reward: t.reward,
+            stop_here: None,
+            probability: Some(t.probability),
+            alternatives: t.alternatives,
+        }
+    }
+}
+
+/// One (prompt, answer, critique, reward).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Take {
+    /// Its name.
+    pub id: TakeId,
+    /// The take it was made from.
+    pub parent: Option<TakeId>,
+    /// Index of its example.
+    pub example: usize,
+    /// Which answer of the example.
+    pub side: Side,
+    /// Prompt and answer as they were judged.
+    pub input: Input,
+    /// How it came about.
+    pub how: How,
+    /// How far it is.
+    pub phase: Phase,
+    /// The critique so far, closing end-of-turn included.
+    pub tokens: Vec<Token>,
+    /// The complete verdict, in place.
+    pub verdict: Option<Box<Verdict>>,
+    /// The second reading.
+    pub re_encoded: ReEncoded,
+    /// Token counts, from the start of the critique.
+    pub counts: TokenCount,
+    /// Special tokens that stood in the texts.
+    pub specials: Vec<String>,
+    /// When the first and the newest token came, and how many had come at `rate_at`.
+    pub clock: TakeClock,
+}
+
+/// When tokens came, for the rate on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct TakeClock {
+    /// When the first token came.
+    pub first: Option<Duration>,
+    /// When the rate was computed.
+    pub rated: Duration,
+    /// Tokens per second then.
+    pub rate: Option<f64>,
+    /// Live and stop-here reward as the large number and the meter show them.
+    pub shown: Option<(f32, Option<f32>)>,
+    /// Since when.
+    pub shown_at: Duration,
+}
+
+impl Take {
+    /// The reward to show: final, or live.
+    pub fn reward(&self) -> Option<f32> {
+        match &self.verdict {
+            Some(verdict) => Some(verdict.reward),
+            None => self.tokens.last().map(|t| t.reward),
+        }
+    }
+
+    /// The reward and stop-here reward to show large: a live one follows a few times a second, so that it can be read.
+    pub fn large(&self) -> Option<(f32, Option<f32>)> {
+        match &self.verdict {
+            Some(verdict) => Some((verdict.reward, None)),
+            None if self.phase.is_running() => self.clock.shown,
+            None => self.reward().map(|r| (r, self.stop_here())),
+        }
+    }
+
+    /// The newest stop-here reward.
+    pub fn stop_here(&self) -> Option<f32> {
+        self.tokens.iter().rev().find_map(|t| t.stop_here)
+    }
+
+    /// How much token `index` moved the live reward; `None` for the first.
+    pub fn change(&self, index: usize) -> Option<f32> {
+        let before = self.tokens.get(index.checked_sub(1)?)?;
+        Some(self.tokens.get(index)?.reward - before.reward)
+    }
+
+    /// How much token `index` moved the stop-here reward.
+    pub fn stop_here_change(&self, index: usize) -> Option<f32> {
+        let before = self.tokens.get(index.checked_sub(1)?)?.stop_here?;
+        Some(self.tokens.get(index)?.stop_here? - before)
+    }
+
+    /// Token indices by how much each moved the reward (stop-here where known everywhere, else live), most first.
+    pub fn by_change(&self) -> Vec<usize> {
+        let all = 1..self.tokens.len();
+        let by = |f: &dyn Fn(usize) -> Option<f32>| {
+            let mut known: Vec<(usize, f32)> =
+                all.clone().filter_map(|i| f(i).map(|c| (i, c.abs()))).collect();
+            known.sort_by(|a, b| b.1.total_cmp(&a.1));
+            known.into_iter().map(|(i, _)| i).collect::<Vec<_>>()
+        };
+        let stop_here = by(&|i| self.stop_here_change(i));
+        if stop_here.is_empty() { by(&|i| self.change(i)) } else { stop_here }
+    }
+}
+
+/// All takes.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Takes(Vec<Take>);
+
+impl Takes {
+    /// Adds a take made from `parent`, not yet run.
+    pub fn add(
+        &mut self,
+        parent: Option<TakeId>,
+        example: usize,
+        side: Side,
+        input: Input,
+        how: How,
+        phase: Phase,
+    ) -> TakeId {
+        let id = TakeId(self.0.len());
+        self.0.push(Take {
+            id,
+            parent,
+            example,
+            side,
+            input,
+            how,
+            phase,
+            tokens: Vec::new(),
+            verdict: None,
+            re_encoded: ReEncoded::Not,
+            counts: TokenCount::default(),
+            specials: Vec::new(),
+            clock: TakeClock::default(),
+        });
+        id
+    }
+
+    /// A take.
+    pub fn get(&self, id: TakeId) -> Option<&Take> {
+        self.0.get(id.0)
+    }
+
+    /// A take, to be changed.
+    pub fn get_mut(&mut self, id: TakeId) -> Option<&mut Take> {
+        self.0.get_mut(id.0)
+    }
+
+    /// All takes of an example's answer, oldest first.
+    pub fn of(&self, example: usize, side: Side) -> impl DoubleEndedIterator<Item = &Take> {
+        self.0.iter().filter(move |t| t.example == example && t.side == side)
+    }
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Take> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,48 @@
+//! Without a subcommand: the screen, on a model and rows.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, model::ModelArgs};
+use crate::Result;
+use crate::engine::EngineConfig;
+use crate::tui::{self, ColorChoice, OpenOptions};
+
+/// How the screen looks.
+#[derive(Clone, Debug, Args)]
+pub struct ScreenArgs {
+    /// Colours: auto, never, 16, 256 or true
+    #[arg(long, value_name = "COLORS", default_value = "auto")]
+    pub color: ColorChoice,
+    /// dark, light, high-contrast, or a file of yours in the configuration's `themes`
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+/// Opens the screen.
+///
+/// # Errors
+/// `Usage` without a terminal; what is wrong with the model's path, the theme, the key map, the terminal.
+pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Result<Exit> {
+    let options = OpenOptions {
+        model: model.source()?,
+        device: model.device()?,
+        files,
+        color: screen.color,
+        theme: screen.theme.clone(),
+        mouse: !screen.no_mouse,
+    };
+    tui::check_terminal(&options)?;
+    let (client, events, engine) = crate::engine::start(EngineConfig::default())?;
+    let code = tui::run_with(&options, (client, events))?;
+    // The engine's thread ends with its client; a step in hand is not waited for.
+    drop(engine);
+    Ok(match code.checked_sub(128) {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Ok,
+    })
+}

@@ -1,0 +1,118 @@
+//! The first line (where am I, which model), the error line and the last line (keys, notes).
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use crate::app::{ModelState, State};
+use crate::checkpoint::Method;
+use crate::engine::ModelSource;
+use crate::widgets::untrusted::one_line;
+use crate::widgets::{Meaning, Theme, panel};
+
+/// Draws them; returns the area between.
+pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Rect {
+    header(state, theme, area, buffer);
+    let last = area.bottom() - 1;
+    hints(state, theme, Rect { y: last, height: 1, ..area }, buffer);
+    let mut body = Rect { y: area.y + 1, height: area.height - 2, ..area };
+    if let Some(error) = state.error() {
+        body.height -= 1;
+        let line = Rect { y: last - 1, height: 1, ..area };
+        let key = " x: all of it ";
+        let room = usize::from(area.width).saturating_sub(key.width() + 1);
+        buffer.set_stringn(
+            line.x,
+            line.y,
+            format!(" ✗ {}", one_line(error)),
+            room,
+            theme.style(Meaning::Error),
+        );
+        panel::right(key, theme.style(Meaning::Accent), line, line.y, buffer);
+    }
+    body
+}
+
+fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let mut x = area.x + 1;
+    let room = |x: u16| usize::from(area.right().saturating_sub(x));
+    for (text, meaning) in [("outloud", Meaning::Focus), ("  Inspect", Meaning::Title)] {
+        buffer.set_stringn(x, area.y, text, room(x), theme.style(meaning));
+        x += text.width() as u16;
+    }
+    if let Some(example) = state.example() {
+        let at = format!("  {}/{} ", state.selected + 1, state.examples.len());
+        buffer.set_stringn(x, area.y, &at, room(x), theme.style(Meaning::Dim));
+        x += at.width() as u16;
+        let side = if example.is_pair() { format!(" ({})", state.side.name()) } else { String::new() };
+        let id = format!("{}{side}", one_line(&example.id));
+        let most = usize::from(area.width / 3);
+        buffer.set_stringn(x, area.y, &id, most, theme.style(Meaning::Text));
+        x += id.width().min(most) as u16;
+    }
+    let (model, meaning) = match &state.model {
+        ModelState::Loading => (format!("loading {} … ", source(&state.source)), Meaning::Warning),
+        ModelState::Failed(_) => ("no model ".to_owned(), Meaning::Error),
+        ModelState::Down(_) => ("engine stopped ".to_owned(), Meaning::Error),
+        ModelState::Ready(info) => {
+            let method = match info.spec.method {
+                Method::Cloud => "CLoud",
+                Method::Classic => "classic",
+            };
+            let size = size(info.parameters);
+            let name = one_line(&info.name);
+            (
+                format!(
+                    "{name} · {method} · {} {size} · {} {} ",
+                    info.spec.backbone.family, info.dtype, info.device
+                ),
+                Meaning::Dim,
+            )
+        }
+    };
+    let left = Rect { x: x + 2, width: area.right().saturating_sub(x + 2), ..area };
+    panel::right(&model, theme.style(meaning), left, area.y, buffer);
+}
+
+fn source(source: &ModelSource) -> String {
+    match source {
+        ModelSource::Demo => "the demo model".into(),
+        ModelSource::Folder(path) => one_line(&path.display().to_string()),
+    }
+}
+
+fn size(parameters: usize) -> String {
+    let n = parameters as f64;
+    if n >= 1e9 {
+        format!("{:.1}B", n / 1e9)
+    } else if n >= 1e6 {
+        format!("{:.1}M", n / 1e6)
+    } else {
+        format!("{:.0}k", n / 1e3)
+    }
+}
+
+/// The keys of what is topmost, the most useful first, cut at the end; or a note.
+fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    if let Some(note) = &state.note {
+        let text = format!(" {}", one_line(note));
+        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), theme.style(Meaning::Warning));
+        return;
+    }
+    let mut x = area.x + 1;
+    let contexts = state.contexts();
+    let mut bindings = state.keymap.of(contexts);
+    // Help and quit stay in sight.
+    bindings.sort_by_key(|b| !matches!(b.hint.as_deref(), Some("help" | "quit" | "run/stop")));
+    for binding in bindings {
+        let Some(hint) = &binding.hint else { continue };
+        let key = binding.first_key();
+        let width = (key.width() + hint.width() + 3) as u16;
+        if x + width > area.right() {
+            break;
+        }
+        buffer.set_string(x, area.y, &key, theme.style(Meaning::Accent));
+        buffer.set_string(x + key.width() as u16 + 1, area.y, hint, theme.style(Meaning::Hint));
+        x += width;
+    }
+}

@@ -1,0 +1,169 @@
+//! The critique, token by token, coloured by what each did to the reward.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use crate::app::{Focus, How, Limits, Paint, Phase, State, Take};
+use crate::checkpoint::Method;
+use crate::engine::Stopped;
+use crate::widgets::flow::{Flow, Run};
+use crate::widgets::panel::{self, Frame};
+use crate::widgets::{Meaning, Theme};
+
+/// Draws the critique, following the cursor or the newest token.
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    frame: Frame,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let shown = state.critique_take();
+    let focused = state.focus == Focus::Critique;
+    let right = shown.map(|(take, stale)| status(take, stale)).unwrap_or_default();
+    let title = match state.paint {
+        Paint::Reward => "Critique · coloured by live reward",
+        Paint::Change => "Critique · coloured by change",
+        Paint::StopHere => "Critique · coloured by stop-here",
+        Paint::Plain => "Critique",
+    };
+    let title = if area.width < 70 { "Critique" } else { title };
+    let inner = panel::draw(title, &right, focused, frame, theme, area, buffer);
+    if inner.height == 0 {
+        return;
+    }
+    let Some((take, stale)) = shown else {
+        idle(state, theme, inner, buffer);
+        return;
+    };
+    match &take.phase {
+        Phase::Waiting => line(buffer, inner, "waiting for the engine …", theme.style(Meaning::Dim)),
+        Phase::Prefill { done, total } => prefill(*done, *total, theme, inner, buffer),
+        Phase::Failed(_) if take.tokens.is_empty() => {
+            line(buffer, inner, "failed: x shows the whole error", theme.style(Meaning::Error));
+        }
+        _ if take.tokens.is_empty() => {
+            let classic = state.info().is_some_and(|i| i.spec.method == Method::Classic);
+            let text = match (&take.phase, classic) {
+                (Phase::Complete, true) => "a classic reward model: it writes no critique",
+                (Phase::Stopped, _) => "stopped: space runs it again",
+                _ => "…",
+            };
+            line(buffer, inner, text, theme.style(Meaning::Dim));
+        }
+        _ => words(state, theme, take, stale, inner, buffer, limits),
+    }
+}
+
+fn line(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
+    buffer.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+}
+
+fn idle(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let text = match state.model {
+        crate::app::ModelState::Loading => "the model is loading …",
+        crate::app::ModelState::Ready(_) => "space runs the critique",
+        _ => "no model",
+    };
+    line(buffer, area, text, theme.style(Meaning::Dim));
+}
+
+fn prefill(done: usize, total: usize, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    line(buffer, area, &format!("reading the prompt: {done} of {total} tokens"), theme.style(Meaning::Dim));
+    if area.height > 1 && total > 0 {
+        let cells = usize::from(area.width.min(40));
+        let full = cells * done.min(total) / total;
+        let bar = format!("{}{}", "█".repeat(full), "░".repeat(cells - full));
+        buffer.set_string(area.x, area.y + 1, bar, theme.style(Meaning::Accent));
+    }
+}
+
+fn words(
+    state: &State,
+    theme: &Theme,
+    take: &Take,
+    stale: bool,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let closing = state.info().map(|i| i.spec.prompt.end_of_turn.id);
+    let base = theme.style(if stale { Meaning::Stale } else { Meaning::Text });
+    let last = take.tokens.len() - 1;
+    let cursor = state.cursor.map(|c| c.min(last));
+    let runs: Vec<Run<'_>> = take
+        .tokens
+        .iter()
+        .enumerate()
+        .map(|(index, token)| {
+            let mut style = base;
+            if let Some(value) = value(state, take, index).filter(|_| !stale) {
+                style = style.patch(theme.heat(value / state.bound));
+            }
+            let end = Some(token.id) == closing && index == last;
+            let text: &str = if end { " ∎" } else { &token.text };
+            let text = if index == 0 { text.trim_start() } else { text };
+            if cursor == Some(index) {
+                style = style.patch(theme.style(Meaning::Cursor)).remove_modifier(Modifier::UNDERLINED);
+            }
+            if end {
+                style = style.patch(theme.style(Meaning::Dim));
+            }
+            Run::new(text, style, index)
+        })
+        .collect();
+    let flow = Flow::wrap(&runs, usize::from(area.width), theme);
+    let height = usize::from(area.height);
+    limits.critique = flow.len().saturating_sub(height);
+    let follow = match cursor.and_then(|c| flow.row_of(c)) {
+        Some(row) => row.saturating_sub(height / 2),
+        None => limits.critique,
+    };
+    let top = state.critique_top.unwrap_or(follow).min(limits.critique);
+    limits.critique_top = top;
+    flow.draw(top, area, buffer);
+    if top < limits.critique {
+        let more = format!(" ↓ {} more ", limits.critique - top);
+        panel::right(&more, theme.style(Meaning::Accent), area, area.bottom() - 1, buffer);
+    }
+}
+
+/// What colours a token.
+fn value(state: &State, take: &Take, index: usize) -> Option<f32> {
+    let token = take.tokens.get(index)?;
+    match state.paint {
+        Paint::Reward => Some(token.reward),
+        Paint::Change => take.stop_here_change(index).or_else(|| take.change(index)),
+        Paint::StopHere => token.stop_here,
+        Paint::Plain => None,
+    }
+}
+
+/// Counts, speed, seed, how it ended.
+fn status(take: &Take, stale: bool) -> String {
+    let mut parts = Vec::new();
+    if stale {
+        parts.push("stale".to_owned());
+    }
+    if let How::Sampled { seed, .. } = take.how {
+        parts.push(format!("seed {seed}"));
+    }
+    if !take.tokens.is_empty() {
+        parts.push(format!("{} tokens", take.tokens.len()));
+        if let Some(rate) = take.clock.rate {
+            parts.push(format!("{rate:.0}/s"));
+        }
+    }
+    if take.counts.reused > 0 {
+        parts.push(format!("{} of {} reused", take.counts.reused, take.counts.prompt));
+    }
+    match (&take.phase, take.verdict.as_ref().and_then(|v| v.stopped)) {
+        (Phase::Stopped, _) => parts.push("stopped".into()),
+        (_, Some(Stopped::MaxTokens)) => parts.push("cut at the limit".into()),
+        (_, Some(Stopped::Eos)) => parts.push("ended the text".into()),
+        _ => {}
+    }
+    parts.join(" · ")
+}

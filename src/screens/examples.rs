@@ -1,0 +1,75 @@
+//! The list of examples with the rewards found so far.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use crate::app::{Example, Focus, Phase, State, Take};
+use crate::widgets::panel::{self, Frame};
+use crate::widgets::untrusted::one_line;
+use crate::widgets::{Meaning, Theme};
+
+/// Draws the list, the selected row in sight.
+pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer) {
+    let count = state.examples.len().to_string();
+    let focused = state.focus == Focus::Examples;
+    let inner = panel::draw("Examples", &count, focused, frame, theme, area, buffer);
+    if state.examples.is_empty() {
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            "none: n types one",
+            usize::from(inner.width),
+            theme.style(Meaning::Dim),
+        );
+        return;
+    }
+    let height = usize::from(inner.height);
+    let first = (state.selected + 1 + height / 4)
+        .saturating_sub(height)
+        .min(state.examples.len().saturating_sub(height));
+    let rows = state.examples.iter().enumerate().skip(first);
+    for ((index, example), y) in rows.zip(inner.y..inner.bottom()) {
+        let selected = index == state.selected;
+        let row = Rect { y, height: 1, ..inner };
+        let (value, style) = status(state, theme, index, example);
+        let mark = if selected { "▸" } else { " " };
+        let room = usize::from(inner.width).saturating_sub(value.width() + 1);
+        buffer.set_stringn(
+            row.x,
+            y,
+            format!("{mark}{}", one_line(&example.id)),
+            room,
+            theme.style(Meaning::Text),
+        );
+        panel::right(&value, style, row, y, buffer);
+        if selected {
+            buffer.set_style(row, theme.style(Meaning::Selected));
+        }
+    }
+}
+
+/// The reward of an answer, the margin of a pair, or how far it is.
+fn status(state: &State, theme: &Theme, index: usize, example: &Example) -> (String, ratatui::style::Style) {
+    if example.fault.is_some() {
+        return ("✗".into(), theme.style(Meaning::Error));
+    }
+    let takes: Vec<&Take> = example.sides().iter().filter_map(|side| state.take_of(index, *side)).collect();
+    if takes.iter().any(|t| matches!(t.phase, Phase::Failed(_))) {
+        return ("✗".into(), theme.style(Meaning::Error));
+    }
+    if takes.iter().any(|t| t.phase.is_running()) {
+        return ("…".into(), theme.style(Meaning::Accent));
+    }
+    if takes.iter().any(|t| t.phase == Phase::Draft) {
+        return ("draft".into(), theme.style(Meaning::Stale));
+    }
+    if let Some((margin, _)) = state.margin(index).filter(|_| example.is_pair()) {
+        return (format!("Δ{margin:+.2}"), theme.sign(margin));
+    }
+    match takes.first().and_then(|t| t.reward()) {
+        Some(reward) => (format!("{reward:+.2}"), theme.sign(reward)),
+        None if example.is_pair() => ("pair".into(), theme.style(Meaning::Dim)),
+        None => (String::new(), theme.style(Meaning::Dim)),
+    }
+}

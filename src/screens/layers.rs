@@ -1,0 +1,151 @@
+//! What lies over the screen: help, details, palette, the question before quitting, which-key.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::entry;
+use crate::app::{Context, Focus, Layer, Limits, Palette, State};
+use crate::widgets::flow::{Flow, Run};
+use crate::widgets::untrusted::one_line;
+use crate::widgets::{Meaning, Theme, panel};
+
+/// Draws all layers, the topmost last.
+pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+    let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
+    for layer in &state.layers {
+        match layer {
+            Layer::Help(scroll) => help(state, *scroll, theme, body, buffer, limits),
+            Layer::Entry(text) => entry::draw(text, theme, body, buffer),
+            Layer::Detail(title, text, scroll) => detail(title, text, *scroll, theme, body, buffer, limits),
+            Layer::Palette(typed) => palette(state, typed, theme, body, buffer),
+            Layer::Quit(what) => quit(what, theme, body, buffer),
+        }
+    }
+    which_key(state, theme, body, buffer);
+}
+
+/// The keys of the focused pane, then those of the screen, then those of everywhere.
+fn help(state: &State, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+    let contexts: &[Context] = match state.focus {
+        Focus::Critique => &[Context::Critique, Context::Inspect, Context::Global, Context::Entry],
+        _ => &[Context::Inspect, Context::Global, Context::Entry],
+    };
+    let inner = panel::popup("Keys", 76, area.height, theme, area, buffer);
+    let mut rows: Vec<(String, String, Meaning)> = Vec::new();
+    for context in contexts {
+        if !rows.is_empty() {
+            rows.push((String::new(), String::new(), Meaning::Text));
+        }
+        rows.push((context.title().to_owned(), String::new(), Meaning::Heading));
+        for binding in state.keymap.of(&[*context]) {
+            rows.push((format!("  {}", binding.keys_text()), binding.desc.clone(), Meaning::Accent));
+        }
+    }
+    limits.layer = rows.len().saturating_sub(usize::from(inner.height));
+    let top = scroll.min(limits.layer);
+    for ((keys, desc, meaning), y) in rows.iter().skip(top).zip(inner.y..inner.bottom()) {
+        buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(*meaning));
+        if inner.width > 26 {
+            buffer.set_stringn(
+                inner.x + 26,
+                y,
+                desc,
+                usize::from(inner.width) - 26,
+                theme.style(Meaning::Text),
+            );
+        }
+    }
+    more(top, limits.layer, theme, inner, buffer);
+}
+
+fn more(top: usize, most: usize, theme: &Theme, inner: Rect, buffer: &mut Buffer) {
+    if top < most {
+        let text = format!(" j ↓ {} more ", most - top);
+        panel::right(&text, theme.style(Meaning::Accent), inner, inner.bottom(), buffer);
+    }
+}
+
+fn detail(
+    title: &str,
+    text: &str,
+    scroll: usize,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let width = area.width.min(100);
+    let flow = Flow::wrap(&[Run::new(text, theme.style(Meaning::Text), 0)], usize::from(width) - 4, theme);
+    let height = u16::try_from(flow.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
+    let inner = panel::popup(title, width, height, theme, area, buffer);
+    limits.layer = flow.len().saturating_sub(usize::from(inner.height));
+    let top = scroll.min(limits.layer);
+    flow.draw(top, inner, buffer);
+    more(top, limits.layer, theme, inner, buffer);
+}
+
+fn palette(state: &State, typed: &Palette, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let inner = panel::popup("Every action by name", 72, 20, theme, area, buffer);
+    buffer.set_stringn(
+        inner.x,
+        inner.y,
+        format!(":{}▏", one_line(&typed.query)),
+        usize::from(inner.width),
+        theme.style(Meaning::Focus),
+    );
+    let matches = state.palette(&typed.query);
+    let picked = typed.picked.min(matches.len().saturating_sub(1));
+    let height = usize::from(inner.height.saturating_sub(1));
+    let first = (picked + 1).saturating_sub(height);
+    for ((index, binding), y) in matches.iter().enumerate().skip(first).zip(inner.y + 1..inner.bottom()) {
+        let row = Rect { y, height: 1, ..inner };
+        let mark = if index == picked { "▸" } else { " " };
+        buffer.set_stringn(row.x, y, format!("{mark}{}", binding.name), 20, theme.style(Meaning::Accent));
+        let room = usize::from(inner.width).saturating_sub(30);
+        buffer.set_stringn(row.x + 20, y, &binding.desc, room, theme.style(Meaning::Text));
+        panel::right(&binding.first_key(), theme.style(Meaning::Dim), row, y, buffer);
+        if index == picked {
+            buffer.set_style(row, theme.style(Meaning::Selected));
+        }
+    }
+    if matches.is_empty() {
+        buffer.set_string(inner.x, inner.y + 1, "nothing of that name", theme.style(Meaning::Dim));
+    }
+}
+
+fn quit(what: &str, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let width = u16::try_from(what.width() + 8).unwrap_or(u16::MAX).max(40);
+    let inner = panel::popup("Quit?", width, 5, theme, area, buffer);
+    buffer.set_stringn(inner.x, inner.y, what, usize::from(inner.width), theme.style(Meaning::Text));
+    let keys = "y: quit   n: stay";
+    buffer.set_stringn(inner.x, inner.y + 2, keys, usize::from(inner.width), theme.style(Meaning::Accent));
+}
+
+/// What can follow the keys pressed so far.
+fn which_key(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    if state.pending.is_empty() {
+        return;
+    }
+    let rows = state.keymap.continuations(state.contexts(), &state.pending);
+    let width = rows.iter().map(|(_, desc)| desc.width()).max().unwrap_or(0) + 12;
+    let (width, height) = (u16::try_from(width).unwrap_or(u16::MAX), rows.len() as u16 + 2);
+    let corner = Rect {
+        x: area.right().saturating_sub(width.min(area.width)),
+        y: area.bottom().saturating_sub(height.min(area.height)),
+        width: width.min(area.width),
+        height: height.min(area.height),
+    };
+    let title = state.pending.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let inner = panel::popup(&title, width, height, theme, corner, buffer);
+    for ((keys, desc), y) in rows.iter().zip(inner.y..inner.bottom()) {
+        buffer.set_stringn(inner.x, y, keys, 4, theme.style(Meaning::Accent));
+        buffer.set_stringn(
+            inner.x + 4,
+            y,
+            desc,
+            usize::from(inner.width).saturating_sub(4),
+            theme.style(Meaning::Text),
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! What the state looks like: pure drawing, `draw(&State, &Theme, Rect, &mut Buffer) -> Limits`.
+//!
+//! Owns: one file per pane and layer. Changes nothing, knows no terminal; what it finds about the layout (how far
+//! things can be scrolled) it returns. Imports `app`'s data and `widgets`.
+
+mod chrome;
+mod critique;
+mod entry;
+mod examples;
+mod inspect;
+mod layers;
+mod reward;
+mod text;
+mod token;
+mod trace;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{Limits, State};
+use crate::widgets::{Meaning, Theme};
+
+/// The smallest screen that is laid out.
+pub const SMALLEST: (u16, u16) = (60, 16);
+
+/// Draws everything into an empty buffer; returns how far things can be scrolled.
+pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Limits {
+    let mut limits = Limits::default();
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        let (width, height) = SMALLEST;
+        let line = format!("outloud needs {width}x{height}, this is {}x{}", area.width, area.height);
+        buffer.set_stringn(area.x, area.y, line, usize::from(area.width), theme.style(Meaning::Warning));
+        return limits;
+    }
+    buffer.set_style(area, theme.style(Meaning::Text));
+    let body = chrome::draw(state, theme, area, buffer);
+    inspect::draw(state, theme, body, buffer, &mut limits);
+    layers::draw(state, theme, area, buffer, &mut limits);
+    limits
+}

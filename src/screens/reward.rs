@@ -1,0 +1,101 @@
+//! The reward, large, on its scale, with the name of its reading; margin and sigma(margin) of a pair.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{Phase, ReEncoded, State, Take};
+use crate::widgets::panel::{self, Frame};
+use crate::widgets::{Meaning, Theme, digits, meter};
+
+/// Draws the pane.
+pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer) {
+    let shown = state.critique_take();
+    let reading = shown.map(|(take, stale)| reading(take, stale)).unwrap_or_default();
+    let inner = panel::draw("Reward", reading, false, frame, theme, area, buffer);
+    let take = shown.map(|(take, _)| take);
+    let large = take.and_then(Take::large);
+    let value = large.map(|(reward, _)| reward);
+    let roomy = inner.height >= 8;
+    let tall = roomy && inner.width >= 66;
+    // Of a live value two decimals are enough; the rest would only flicker.
+    let text = value.map_or_else(|| "−.−−".to_owned(), |v| format!("{v:+.2}"));
+    let style = match (value, shown) {
+        (_, Some((_, true))) => theme.style(Meaning::Stale),
+        (Some(v), _) => theme.sign(v),
+        (None, _) => theme.style(Meaning::Track),
+    };
+    let mark = large.and_then(|(_, stop_here)| stop_here);
+    let lines = readings(state, take);
+    if roomy {
+        let place = if tall { inner } else { Rect { y: inner.y + 1, height: 3, ..inner } };
+        digits::draw(&text, tall, place, style, buffer);
+        let beside = digits::width(&text, tall).max(if tall { 0 } else { 16 }) + 3;
+        let column =
+            Rect { x: inner.x + beside, width: inner.width.saturating_sub(beside), height: 5, ..inner };
+        list(&lines, theme, column, buffer);
+        let scale = Rect { y: inner.y + 6, height: inner.height - 6, ..inner };
+        meter::draw(value, mark, state.bound, theme, scale, buffer);
+    } else {
+        digits::draw(&text, false, inner, style, buffer);
+        let beside = 22.min(inner.width / 3);
+        let column = Rect { x: inner.x + beside, width: inner.width.saturating_sub(beside), ..inner };
+        let one: Vec<String> = lines.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let words = one.join("  ");
+        buffer.set_stringn(column.x, column.y, words, usize::from(column.width), theme.style(Meaning::Text));
+        if column.height > 1 {
+            let scale = Rect { y: column.y + 1, height: column.height - 1, ..column };
+            meter::draw(value, mark, state.bound, theme, scale, buffer);
+        }
+    }
+}
+
+fn reading(take: &Take, stale: bool) -> &'static str {
+    match (&take.phase, stale) {
+        (_, true) => "stale: of the take before",
+        (Phase::Complete, _) => "in-place",
+        (Phase::Stopped, _) if !take.tokens.is_empty() => "in-place, where it was stopped",
+        (Phase::Streaming, _) => "in-place, live",
+        _ => "",
+    }
+}
+
+/// Names and values beside the large number.
+fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let Some(take) = take else { return lines };
+    let pair = state.example().is_some_and(crate::app::Example::is_pair);
+    if let Some((margin, probability)) = state.margin(state.selected).filter(|_| pair) {
+        lines.push(("margin", format!("{margin:+.2}  σ {probability:.3}")));
+    }
+    if let Some(verdict) = &take.verdict {
+        lines.push(("in-place", format!("{:+.4}", verdict.reward)));
+        match &take.re_encoded {
+            ReEncoded::Read(other) => {
+                let gap = other.reward - verdict.reward;
+                lines.push(("re-encoded", format!("{:+.4} ({gap:+.4})", other.reward)));
+            }
+            ReEncoded::Waiting => lines.push(("re-encoded", "…".into())),
+            ReEncoded::Failed(_) => lines.push(("re-encoded", "✗".into())),
+            ReEncoded::Not => {}
+        }
+    } else {
+        // Every token's value is here; the large number follows a few times a second.
+        lines.extend(take.reward().map(|reward| ("live", format!("{reward:+.3}"))));
+        lines.extend(take.stop_here().map(|reward| ("◆ stop-here", format!("{reward:+.3}"))));
+    }
+    if pair {
+        let other = state.take_of(state.selected, state.side.other()).and_then(Take::reward);
+        lines.extend(other.map(|reward| (state.side.other().name(), format!("{reward:+.2}"))));
+    }
+    lines
+}
+
+fn list(lines: &[(&'static str, String)], theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    for ((name, value), y) in lines.iter().zip(area.y..area.bottom()) {
+        let room = usize::from(area.width);
+        buffer.set_stringn(area.x, y, name, room, theme.style(Meaning::Dim));
+        if area.width > 13 {
+            buffer.set_stringn(area.x + 13, y, value, room - 13, theme.style(Meaning::Text));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Prompt and answer, as light markdown.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{Focus, How, Limits, Phase, State};
+use crate::checkpoint::Prompt;
+use crate::widgets::flow::{Flow, Run};
+use crate::widgets::panel::{self, Frame};
+use crate::widgets::{Meaning, Theme, markdown};
+
+/// Draws both, one under the other, scrolled together.
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    frame: Frame,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let Some(input) = state.input() else {
+        let inner =
+            panel::draw("Prompt and answer", "", state.focus == Focus::Text, frame, theme, area, buffer);
+        let text = "no example: n types one";
+        buffer.set_stringn(inner.x, inner.y, text, usize::from(inner.width), theme.style(Meaning::Dim));
+        return;
+    };
+    if let Some(fault) = state.example().and_then(|e| e.fault.as_ref()) {
+        let inner = panel::draw("A bad row", "", state.focus == Focus::Text, frame, theme, area, buffer);
+        let flow = Flow::wrap(
+            &[Run::new(fault.as_str(), theme.style(Meaning::Error), 0)],
+            usize::from(inner.width),
+            theme,
+        );
+        flow.draw(0, inner, buffer);
+        return;
+    }
+    let specials = specials(state);
+    let take = state.take();
+    let escaped = take.map_or(0, |t| t.specials.len());
+    let right = match (escaped, take.map(|t| &t.phase)) {
+        (_, Some(Phase::Draft)) => "edited, not run: space runs it".to_owned(),
+        (0, _) => takes(state),
+        (1, _) => "1 special token escaped".to_owned(),
+        (n, _) => format!("{n} special tokens escaped"),
+    };
+    let focused = state.focus == Focus::Text;
+    let inner = panel::draw("Prompt and answer", &right, focused, frame, theme, area, buffer);
+    let label = theme.style(Meaning::Dim);
+    // Few rows: no blank lines, labels beside their texts.
+    let (gap, after) = if frame == Frame::Line { ("\n", "  ") } else { ("\n\n", "\n") };
+    let mut runs = Vec::new();
+    match &input.prompt {
+        Prompt::Text(prompt) => {
+            runs.push(Run::new(format!("PROMPT{after}"), label, 0));
+            runs.extend(markdown::runs(prompt, &specials, theme));
+        }
+        Prompt::Messages(turns) => {
+            for turn in turns {
+                runs.push(Run::new(format!("{}\n", turn.role.to_uppercase()), label, 0));
+                runs.extend(markdown::runs(&turn.content, &specials, theme));
+                runs.push(Run::new("\n\n", label, 0));
+            }
+        }
+    }
+    let edited = take.is_some_and(|t| t.how == How::Edited || t.input != base(state));
+    let mut name = match state.example() {
+        Some(example) if example.is_pair() => format!("{gap}ANSWER, {}", state.side.name()),
+        _ => format!("{gap}ANSWER"),
+    };
+    name.push_str(if edited { " (edited)" } else { "" });
+    name.push_str(after);
+    runs.push(Run::new(name, label, 0));
+    if input.answer.is_empty() {
+        runs.push(Run::new("(empty)", theme.style(Meaning::Stale), 0));
+    }
+    runs.extend(markdown::runs(&input.answer, &specials, theme));
+    let flow = Flow::wrap(&runs, usize::from(inner.width), theme);
+    limits.text = flow.len().saturating_sub(usize::from(inner.height));
+    let top = state.text_scroll.min(limits.text);
+    flow.draw(top, inner, buffer);
+    if top < limits.text {
+        let more = format!("↓ {} ", limits.text - top);
+        panel::right(&more, theme.style(Meaning::Accent), area, area.bottom() - 1, buffer);
+    }
+}
+
+/// Prompt and answer of the example as it came.
+fn base(state: &State) -> crate::engine::Input {
+    state.example().map_or_else(|| crate::engine::Input::text("", ""), |e| e.input(state.side))
+}
+
+/// Which take of how many.
+fn takes(state: &State) -> String {
+    let all: Vec<_> = state.takes.of(state.selected, state.side).map(|t| t.id).collect();
+    match state.take().and_then(|t| all.iter().position(|id| *id == t.id)) {
+        Some(at) if all.len() > 1 => format!("take {} of {}", at + 1, all.len()),
+        _ => String::new(),
+    }
+}
+
+/// Texts that are special tokens of the model.
+fn specials(state: &State) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    if let Some(info) = state.info() {
+        let rule = &info.spec.prompt;
+        let named = [Some(&rule.end_of_turn), rule.bos.as_ref(), rule.eos.as_ref(), rule.pad.as_ref()];
+        all.extend(named.into_iter().flatten().map(|t| t.text.clone()));
+    }
+    if let Some(take) = state.take() {
+        all.extend(take.specials.iter().cloned());
+    }
+    all
+}

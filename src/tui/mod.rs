@@ -1,0 +1,144 @@
+//! The terminal and the loop: input, engine events, signals and the clock in; frames out.
+//!
+//! Owns: raw mode and its undoing (quit, panic, signal, suspend), the bytes of a frame, pacing, colour detection, the
+//! log file, the user's configuration. The only room that knows a terminal. Imports `app`, `screens`, `widgets`, `engine`.
+//!
+//! ```text
+//! input | signals | engine events | clock ─> Msg ─> app::update ─> Effect ─> engine, terminal
+//!                                                └─> dirty ─> screens::draw ─> diff ─> bytes
+//! ```
+
+pub mod colour;
+mod config;
+mod input;
+pub mod log;
+pub mod output;
+mod run;
+mod suspend;
+pub mod terminal;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use crate::app::{Example, Msg, Origin};
+use crate::engine::{Client, DeviceChoice, Events, ModelSource};
+use crate::rows::{Reader, Source};
+use crate::{Error, Result};
+
+pub use colour::ColorChoice;
+
+/// What the screen is opened on.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The model.
+    pub model: ModelSource,
+    /// Where it computes.
+    pub device: DeviceChoice,
+    /// Files of rows (`-` is standard input); none: the demo's examples.
+    pub files: Vec<PathBuf>,
+    /// How many colours.
+    pub color: ColorChoice,
+    /// A theme's name; by the terminal's background otherwise.
+    pub theme: Option<String>,
+    /// Take the mouse: a click focuses, the wheel scrolls.
+    pub mouse: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            model: ModelSource::Demo,
+            device: DeviceChoice::Auto,
+            files: Vec::new(),
+            color: ColorChoice::Auto,
+            theme: None,
+            mouse: true,
+        }
+    }
+}
+
+/// Rows handed over at once.
+const BATCH: usize = 256;
+/// Rows kept; more would not help anybody find one.
+const MOST_ROWS: usize = 200_000;
+/// The demo's examples.
+const DEMO: &str = include_str!("../../sessions/demo/examples.jsonl");
+
+/// Opens the screen with an engine; returns the process's exit status: 0, or 128 + the signal that ended it.
+///
+/// # Errors
+/// `Usage` when there is no terminal, a wrong theme or key map; I/O errors of the terminal.
+pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
+    check_terminal(options)?;
+    let keymap = config::keymap()?;
+    let depth = colour::depth(options.color, &colour::env);
+    // A wrong name is told before the terminal is taken.
+    let theme = options.theme.as_deref().map(|name| config::theme(name, depth)).transpose()?;
+    let log = log::start();
+    let examples = if options.files.is_empty() { demo() } else { Vec::new() };
+    let rows = read(options.files.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::io("the event loop", e))?;
+    runtime.block_on(run::run(run::Start { options, keymap, depth, theme, examples, rows, engine, log }))
+}
+
+/// Whether there is a terminal to draw on and to read keys from.
+///
+/// # Errors
+/// `Usage` when there is none, with the commands that need none.
+pub fn check_terminal(options: &OpenOptions) -> Result<()> {
+    let piped = options.files.iter().any(|f| f.as_os_str() == "-");
+    if std::io::stdout().is_terminal() && (piped || std::io::stdin().is_terminal()) {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "the screen needs a terminal; without one use `outloud critique` or `outloud score`".into(),
+    ))
+}
+
+/// The examples compiled in.
+pub fn demo() -> Vec<Example> {
+    let rows = Reader::over("sessions/demo/examples.jsonl", DEMO.as_bytes());
+    rows.filter_map(std::result::Result::ok).map(|row| Example::from_row(row, Origin::Demo)).collect()
+}
+
+/// Reads files on a thread of its own, so that the screen is there at once.
+fn read(files: Vec<PathBuf>) -> Result<tokio::sync::mpsc::Receiver<Msg>> {
+    let (send, receive) = tokio::sync::mpsc::channel(4);
+    if files.is_empty() {
+        return Ok(receive);
+    }
+    let work = move || {
+        let mut batch = Vec::new();
+        let mut count = 0;
+        for row in Reader::new(files.into_iter().map(Source::from_path)) {
+            match row {
+                Ok(row) => batch.push(Example::from_row(row, Origin::File)),
+                Err(error) => batch.push(Example {
+                    fault: Some(error.to_string()),
+                    origin: Origin::File,
+                    ..Example::text("unreadable", "", "")
+                }),
+            }
+            count += 1;
+            if count == MOST_ROWS {
+                let note =
+                    format!("only the first {MOST_ROWS} rows are shown; `outloud critique` reads them all");
+                let _ = send.blocking_send(Msg::Note(note));
+                break;
+            }
+            if batch.len() == BATCH && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err()
+            {
+                return;
+            }
+        }
+        let _ = send.blocking_send(Msg::Examples(batch));
+    };
+    std::thread::Builder::new()
+        .name("rows".into())
+        .spawn(work)
+        .map(|_thread| receive)
+        .map_err(|e| Error::io("the thread that reads rows", e))
+}

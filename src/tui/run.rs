@@ -1,0 +1,309 @@
+//! The loop: input first, then at most 64 engine events, then a frame when one is due.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::{Event as TermEvent, EventStream};
+use futures::StreamExt as _;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::output::Painter;
+use super::terminal::{self, Guard};
+use super::{OpenOptions, colour, config, input, suspend};
+use crate::app::{self, Effect, Example, Keymap, Msg, State};
+use crate::engine::{Client, Event, Events, Request};
+use crate::widgets::{Depth, Theme};
+use crate::{Error, Result, screens};
+
+/// Engine events taken in one turn.
+const EVENTS_A_TURN: usize = 64;
+/// Terminal events taken in one turn.
+const INPUT_A_TURN: usize = 1024;
+/// Quiet time after the last resize before the screen is laid out anew.
+const RESIZE_REST: Duration = Duration::from_millis(50);
+
+/// What a run begins with.
+pub(super) struct Start<'a> {
+    pub options: &'a OpenOptions,
+    pub keymap: Keymap,
+    pub depth: Depth,
+    pub theme: Option<Theme>,
+    pub examples: Vec<Example>,
+    pub rows: mpsc::Receiver<Msg>,
+    pub engine: (Client, Events),
+    pub log: Option<PathBuf>,
+}
+
+/// What woke the loop.
+enum Woke {
+    Input(Option<std::io::Result<TermEvent>>),
+    Signal(Signal),
+    Engine,
+    Rows(Option<Msg>),
+    Resized,
+    FrameDue,
+}
+
+pub(super) async fn run(start: Start<'_>) -> Result<u8> {
+    let Start { options, keymap, depth, theme, examples, rows, engine: (client, events), log } = start;
+    terminal::report_panics(log);
+    let mut signals = Signals::new()?;
+    let guard = Guard::take(options.mouse)?;
+    let theme = match theme {
+        Some(theme) => theme,
+        None => {
+            config::theme(if depth > Depth::Sixteen && colour::is_light() { "light" } else { "dark" }, depth)?
+        }
+    };
+    let (state, effects) = app::start(keymap, options.model.clone(), options.device, examples);
+    let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
+    let area = Rect::new(0, 0, width, height);
+    let mut screen = Loop {
+        state,
+        theme,
+        client,
+        guard,
+        painter: Painter::new(area),
+        area,
+        begun: Instant::now(),
+        last_frame: None,
+        dirty: true,
+        pace: Duration::from_millis(if colour::env("SSH_CONNECTION").is_some() { 33 } else { 16 }),
+        exit: None,
+    };
+    screen.carry_out(effects)?;
+    screen.draw()?;
+    screen.turn(&mut signals, events, rows).await
+}
+
+struct Loop {
+    state: State,
+    theme: Theme,
+    client: Client,
+    guard: Guard,
+    painter: Painter,
+    area: Rect,
+    begun: Instant,
+    last_frame: Option<Instant>,
+    dirty: bool,
+    pace: Duration,
+    exit: Option<u8>,
+}
+
+impl Loop {
+    async fn turn(
+        &mut self,
+        signals: &mut Signals,
+        mut events: Events,
+        mut rows: mpsc::Receiver<Msg>,
+    ) -> Result<u8> {
+        let mut stream = EventStream::new();
+        let mut batch: Vec<Event> = Vec::with_capacity(EVENTS_A_TURN);
+        let (mut engine_there, mut more_rows) = (true, true);
+        let mut resized: Option<Instant> = None;
+        loop {
+            if let Some(code) = self.exit {
+                let _ = self.client.send(Request::Shutdown);
+                return Ok(code);
+            }
+            let frame = self.last_frame.map_or_else(Instant::now, |at| at + self.pace);
+            let woke = tokio::select! {
+                biased;
+                event = stream.next() => Woke::Input(event),
+                signal = signals.next() => Woke::Signal(signal),
+                () = sleep_until(resized.unwrap_or(self.begun)), if resized.is_some() => Woke::Resized,
+                () = sleep_until(frame), if self.dirty && resized.is_none() => Woke::FrameDue,
+                count = events.recv_many(&mut batch, EVENTS_A_TURN), if engine_there => {
+                    engine_there = count > 0;
+                    Woke::Engine
+                }
+                msg = rows.recv(), if more_rows => Woke::Rows(msg),
+            };
+            self.update(Msg::Clock(self.begun.elapsed()))?;
+            match woke {
+                Woke::Input(None) => return Ok(129),
+                Woke::Input(Some(first)) => {
+                    let mut next = Some(first);
+                    let mut taken = 0;
+                    while let Some(event) = next {
+                        match event.map_err(|e| Error::io("the terminal's input", e))? {
+                            TermEvent::Resize(..) => resized = Some(Instant::now() + RESIZE_REST),
+                            event => {
+                                if let Some(msg) = input::message(event, &self.state.limits) {
+                                    self.update(msg)?;
+                                    self.dirty = true;
+                                }
+                            }
+                        }
+                        taken += 1;
+                        // With the task's own waker: a stream polled with another one would never wake the loop again.
+                        next = if taken < INPUT_A_TURN {
+                            tokio::select! {
+                                biased;
+                                event = stream.next() => event,
+                                () = std::future::ready(()) => None,
+                            }
+                        } else {
+                            None
+                        };
+                    }
+                    // A key press is on the screen at once, whatever the pace.
+                    if resized.is_none() && self.exit.is_none() {
+                        self.draw()?;
+                    }
+                }
+                Woke::Signal(Signal::End(code)) => self.exit = Some(code),
+                Woke::Signal(Signal::Stop) => suspend::suspend(&self.guard)?,
+                Woke::Signal(Signal::Continue) => {
+                    self.guard.enter()?;
+                    self.resize()?;
+                }
+                Woke::Resized => {
+                    resized = None;
+                    self.resize()?;
+                }
+                Woke::FrameDue => self.draw()?,
+                Woke::Engine => {
+                    if !engine_there && !matches!(self.state.model, app::ModelState::Down(_)) {
+                        batch.push(Event::Down { reason: "its thread has ended".into() });
+                    }
+                    for event in batch.drain(..) {
+                        tracing::trace!(?event);
+                        self.update(Msg::Engine(event))?;
+                    }
+                    self.dirty = true;
+                }
+                Woke::Rows(Some(msg)) => {
+                    self.update(msg)?;
+                    self.dirty = true;
+                }
+                Woke::Rows(None) => more_rows = false,
+            }
+        }
+    }
+
+    fn update(&mut self, msg: Msg) -> Result<()> {
+        let effects = app::update(&mut self.state, msg);
+        self.carry_out(effects)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Send(request) => {
+                    let ticket = ticket(&request);
+                    if let (Err(error), Some(ticket)) = (self.client.send(*request), ticket) {
+                        app::update(&mut self.state, Msg::Refused(ticket, error.to_string()));
+                    }
+                }
+                Effect::Cancel(ticket) => self.client.cancel(ticket),
+                Effect::Quit => self.exit = Some(0),
+                Effect::Suspend => suspend::suspend(&self.guard)?,
+                Effect::Redraw => self.resize()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the terminal for its size and draws every cell.
+    fn resize(&mut self) -> Result<()> {
+        let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
+        self.area = Rect::new(0, 0, width, height);
+        self.painter.forget(self.area);
+        self.update(Msg::Size(width, height))?;
+        self.draw()
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        let mut buffer = Buffer::empty(self.area);
+        let limits = screens::draw(&self.state, &self.theme, self.area, &mut buffer);
+        app::update(&mut self.state, Msg::Limits(limits));
+        let bytes = self.painter.frame(buffer);
+        if !bytes.is_empty() {
+            let mut out = std::io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("the terminal", e))?;
+        }
+        self.last_frame = Some(Instant::now());
+        self.dirty = false;
+        Ok(())
+    }
+}
+
+fn ticket(request: &Request) -> Option<crate::engine::Ticket> {
+    match request {
+        Request::Load { ticket, .. } | Request::Critique { ticket, .. } | Request::Score { ticket, .. } => {
+            Some(*ticket)
+        }
+        Request::Unload { .. } | Request::Shutdown => None,
+    }
+}
+
+/// What a signal asks for.
+enum Signal {
+    /// Leave, with this exit status.
+    End(u8),
+    /// Suspend.
+    Stop,
+    /// The shell has brought us back.
+    Continue,
+}
+
+#[cfg(unix)]
+struct Signals {
+    all: Vec<(tokio::signal::unix::Signal, u8)>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let all = [
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::interrupt(),
+            SignalKind::quit(),
+            SignalKind::from_raw(libc::SIGTSTP),
+            SignalKind::from_raw(libc::SIGCONT),
+        ];
+        let all = all.into_iter().map(|kind| {
+            let number = kind.as_raw_value() as u8;
+            signal(kind).map(|s| (s, number)).map_err(|e| Error::io("signals", e))
+        });
+        Ok(Self { all: all.collect::<Result<_>>()? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let arrivals = self.all.iter_mut().map(|(signal, number)| {
+            let number = *number;
+            Box::pin(async move {
+                signal.recv().await;
+                number
+            })
+        });
+        let (number, ..) = futures::future::select_all(arrivals).await;
+        match i32::from(number) {
+            libc::SIGTSTP => Signal::Stop,
+            libc::SIGCONT => Signal::Continue,
+            _ => Signal::End(128 + number),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        let _ = tokio::signal::ctrl_c().await;
+        Signal::End(130)
+    }
+}

@@ -1,0 +1,221 @@
+//! The real binary (and the scripted engine under the real loop) in a real pseudo-terminal.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    missing_docs
+)]
+
+#[path = "pty/terminal.rs"]
+mod terminal;
+
+use std::time::Duration;
+
+use outloud::engine::fake::{self, Script};
+use terminal::Terminal;
+
+/// The end of the first critique of the bundled model.
+const FINISHED: &str = "re-encoded";
+
+fn finished(size: (u16, u16)) -> Terminal {
+    let mut terminal = Terminal::start(&[], size);
+    terminal.wait_for(FINISHED);
+    terminal.settle();
+    terminal
+}
+
+#[test]
+fn it_starts_critiques_and_leaves_the_terminal_as_it_was() {
+    let mut terminal = Terminal::start(&[], (120, 40));
+    let before = terminal.modes_before.clone();
+    terminal.wait_for("outloud");
+    terminal.wait_for(FINISHED);
+    assert!(terminal.screen().alternate_screen() && terminal.screen().hide_cursor());
+    assert!(terminal.screen().bracketed_paste());
+    assert_ne!(terminal.modes(), before, "raw mode");
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+    terminal.assert_restored();
+    assert_eq!(terminal.modes(), before);
+}
+
+#[test]
+fn a_new_size_is_laid_out_anew() {
+    let mut terminal = finished((80, 24));
+    terminal.resize((160, 45));
+    terminal.wait_for("Examples");
+    terminal.resize((59, 15));
+    terminal.wait_for("outloud needs 60x16, this is 59x15");
+    terminal.resize((100, 30));
+    terminal.wait_for(FINISHED);
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+}
+
+#[test]
+fn idle_it_sends_nothing() {
+    let mut terminal = finished((120, 40));
+    let before = terminal.bytes();
+    std::thread::sleep(Duration::from_secs(1));
+    terminal.read();
+    assert_eq!(terminal.bytes() - before, 0);
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() {
+    let mut terminal = finished((100, 30));
+    terminal.keys("\x1a");
+    terminal.wait_until("stopped", |t| t.process_state() == 'T');
+    terminal.assert_restored();
+    terminal.signal("CONT");
+    terminal.wait_for(FINISHED);
+    assert!(terminal.screen().alternate_screen());
+    terminal.keys("?");
+    terminal.wait_for("run the critique, or stop it");
+    terminal.keys("qq");
+    assert_eq!(terminal.exit(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn signals_restore_the_terminal_and_give_their_status() {
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let mut terminal = finished((80, 24));
+        terminal.signal(signal);
+        assert_eq!(terminal.exit(), status, "{signal}");
+        terminal.assert_restored();
+    }
+}
+
+#[test]
+fn it_can_be_killed_and_opened_again() {
+    let mut terminal = finished((80, 24));
+    terminal.signal("KILL");
+    terminal.exit();
+    let mut again = finished((80, 24));
+    again.keys("q");
+    assert_eq!(again.exit(), 0);
+}
+
+#[test]
+fn a_paste_is_text_not_keys() {
+    let mut terminal = finished((100, 30));
+    terminal.keys("n");
+    terminal.wait_for("New example");
+    terminal.keys("\x1b[200~qqq\x1b[201~");
+    terminal.wait_for("qqq");
+    // Esc, then the question because of the draft.
+    terminal.keys("\x1b");
+    terminal.wait_until("closed", |t| !t.text().contains("New example"));
+    terminal.keys("q");
+    terminal.wait_for("Quit?");
+    terminal.keys("y");
+    assert_eq!(terminal.exit(), 0);
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_use() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("outloud critique") && error.contains("outloud score"), "{error}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_file_of_rows_is_opened_bad_ones_included() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.jsonl");
+    std::fs::write(
+        &file,
+        "{\"id\":\"good-row\",\"prompt\":\"Say hello in French.\",\"answer\":\"Bonjour !\"}\nnot json\n",
+    )
+    .unwrap();
+    let mut terminal = Terminal::start(&["--color", "never", file.to_str().unwrap()], (120, 40));
+    terminal.wait_for("good-row");
+    terminal.wait_for("1/2");
+    terminal.wait_for(FINISHED);
+    terminal.keys("J");
+    terminal.wait_for("rows.jsonl");
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+}
+
+#[test]
+fn a_panic_of_the_engine_leaves_the_screen_alive() {
+    let mut terminal = Terminal::child("child_whose_engine_panics", (100, 30));
+    terminal.wait_for("scripted panic");
+    terminal.keys("J");
+    terminal.wait_for("2/12");
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_panic_of_the_screen_restores_the_terminal_and_names_the_report() {
+    let mut terminal = Terminal::child("child_whose_screen_panics", (100, 30));
+    let before = terminal.modes_before.clone();
+    terminal.exit();
+    terminal.assert_restored();
+    assert_eq!(terminal.modes(), before);
+    let text = terminal.text();
+    assert!(text.contains("a fault of the program, not yours: on purpose"), "{text}");
+    assert!(text.contains("The report is in"), "{text}");
+}
+
+#[test]
+fn one_more_token_costs_at_most_200_bytes() {
+    for size in [(80, 24), (120, 40), (160, 45)] {
+        let mut terminal = Terminal::child("child_at_a_slow_pace", size);
+        terminal.wait_for(FINISHED);
+        let mut frames = terminal.frames();
+        // The first frame, and those that build the screen up, are not tokens.
+        assert!(frames.len() > 20, "{frames:?}");
+        frames.sort_unstable();
+        let median = frames[frames.len() / 2];
+        println!("{size:?}: median {median}, most {:?}", frames.last());
+        assert!(median <= 200, "{size:?}: {frames:?}");
+        terminal.keys("q");
+        assert_eq!(terminal.exit(), 0);
+    }
+}
+
+fn child(change: impl FnOnce(&mut Script)) -> ! {
+    let recordings = serde_json::from_str(include_str!("tui/recordings.json")).unwrap();
+    let spec = serde_json::from_str(include_str!("tui/spec.json")).unwrap();
+    let mut script = Script::new(spec, recordings);
+    change(&mut script);
+    let (client, events, _engine) = fake::start(script).unwrap();
+    let code = outloud::tui::run_with(&outloud::tui::OpenOptions::default(), (client, events));
+    std::process::exit(i32::from(code.unwrap()));
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by one_more_token_costs_at_most_200_bytes"]
+fn child_at_a_slow_pace() {
+    child(|script| script.pace = Duration::from_millis(50));
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by a_panic_of_the_engine_leaves_the_screen_alive"]
+fn child_whose_engine_panics() {
+    child(|script| script.panic_after = Some(5));
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by a_panic_of_the_screen_restores_the_terminal_and_names_the_report"]
+fn child_whose_screen_panics() {
+    outloud::tui::terminal::report_panics(outloud::tui::log::start());
+    let _guard = outloud::tui::terminal::Guard::take(true).unwrap();
+    println!("something on the screen");
+    panic!("on purpose");
+}

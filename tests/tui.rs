@@ -1,0 +1,18 @@
+//! The screen without a terminal: update stories on the scripted engine, snapshots of what is drawn.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    missing_docs
+)]
+
+#[path = "tui/fuzz.rs"]
+mod fuzz;
+#[path = "tui/snapshots.rs"]
+mod snapshots;
+#[path = "tui/stage.rs"]
+mod stage;
+#[path = "tui/stories.rs"]
+mod stories;

@@ -1,0 +1,82 @@
+//! Random keys, pastes and engine events: no panic, no lost take.
+
+use outloud::app::Msg;
+use outloud::widgets::Depth;
+use proptest::prelude::*;
+
+use crate::stage::Stage;
+
+const KEYS: &[&str] = &[
+    "space",
+    "r",
+    "J",
+    "K",
+    "e",
+    "n",
+    "v",
+    "{",
+    "}",
+    "m",
+    "c",
+    "s",
+    "x",
+    "i",
+    "?",
+    ":",
+    "tab",
+    "shift-tab",
+    "esc",
+    "q",
+    "g",
+    "G",
+    "home",
+    "end",
+    "j",
+    "k",
+    "h",
+    "l",
+    "w",
+    "b",
+    "pageup",
+    "pagedown",
+    "ctrl-s",
+    "enter",
+    "backspace",
+    "up",
+    "down",
+    "left",
+    "right",
+    "ctrl-u",
+    "ctrl-y",
+    "y",
+    "a",
+    "世",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn no_key_sequence_panics_or_loses_a_take(
+        moves in proptest::collection::vec((0..KEYS.len() + 3, 0usize..6), 1..80),
+        width in 1u16..170,
+        height in 1u16..50,
+    ) {
+        let mut stage = Stage::demo();
+        let mut most = 0;
+        for (index, events) in moves {
+            match KEYS.get(index) {
+                Some(key) => drop(stage.send(Msg::Key(key.parse().unwrap()))),
+                None if index == KEYS.len() => drop(stage.send(Msg::Paste("a\u{202e}\x1b[2J\n世界".into()))),
+                None => drop(stage.send(Msg::Scroll(None, events as i32 - 3))),
+            }
+            stage.step(events * 5);
+            let takes = stage.state.takes.iter().count();
+            prop_assert!(takes >= most);
+            most = takes;
+            let buffer = stage.draw(width, height, Depth::True);
+            for cell in buffer.content() {
+                prop_assert!(!cell.symbol().contains(char::is_control));
+            }
+        }
+    }
+}

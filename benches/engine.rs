@@ -17,7 +17,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     common::checkpoint::write(folder.path());
     let mut engine = Engine::load(folder.path());
-    let rows = common::rows(16, 118);
+    let rows = common::rows(16, 90);
     append(&mut engine, &rows[..6]);
     stop_here(&mut engine, &rows[6..]);
     drop(engine);

@@ -17,11 +17,11 @@ use outloud::engine::{CritiqueOptions, CritiqueText, Input, ScoreOptions};
 use serde_json::{Value, json};
 
 const CRITIQUE: usize = 128;
-const ROUNDS: usize = 5;
 
 fn main() {
     let threads = common::two_threads();
     println!("{}; {threads} threads", common::cpu());
+    let rounds = std::env::var("OUTLOUD_BENCH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let folder = tempfile::tempdir().unwrap();
     common::checkpoint::write(folder.path());
     let mut python = Python::start(folder.path(), threads);
@@ -34,9 +34,9 @@ fn main() {
         ..CritiqueOptions::default()
     };
     // Each call gets another prompt from its first word on: nothing can be reused.
-    let mut rows = common::rows(1 + 3 * ROUNDS, 118).into_iter();
+    let mut rows = common::rows(1 + 3 * rounds, 90).into_iter();
     let mut times: [Vec<f64>; 5] = Default::default();
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds {
         let Some(row) = rows.next() else { break };
         let (ours, whole) = engine.critique(&row, &options(Reading::ReEncoded));
         let text = ours.critique.clone().unwrap_or_default();
@@ -64,9 +64,14 @@ fn main() {
         times[3].extend(python.as_mut().map(|p| p.ask("score", &row, &text)["seconds"].as_f64().unwrap()));
         let Some(row) = rows.next() else { break };
         times[4].push(engine.critique(&row, &options(Reading::InPlace)).1);
+        let last = times.each_ref().map(|t| t.last().map_or_else(|| "-".into(), |t| format!("{t:.3}")));
+        println!(
+            "round {round}: call {} / {}, re-score {} / {}, in place {}",
+            last[0], last[1], last[2], last[3], last[4]
+        );
     }
     let [whole, their_whole, rescore, their_rescore, in_place] = times.map(|t| median(&t));
-    println!("seconds (median of {ROUNDS})        outloud  PyTorch");
+    println!("seconds (median of {rounds})        outloud  PyTorch");
     println!("full re-score                   {rescore:>8.3} {their_rescore:>8.3}");
     println!("whole call, re-encoded          {whole:>8.3} {their_whole:>8.3}");
     println!("whole call, in place            {in_place:>8.3}        -");

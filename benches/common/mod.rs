@@ -70,13 +70,16 @@ impl Engine {
             .client
             .send(Request::Load { ticket, model: MODEL, source, device: DeviceChoice::Cpu })
             .unwrap();
-        let info = loop {
+        let mut loaded = None;
+        loop {
             match engine.events.blocking_recv().unwrap() {
-                Event::Loaded { info, .. } => break info,
+                Event::Loaded { info, .. } => loaded = Some(info),
                 Event::Failed { error, .. } => panic!("{error}"),
+                Event::Done { .. } => break,
                 _ => {}
             }
-        };
+        }
+        let info = loaded.unwrap();
         println!(
             "model: {} parameters, {} on {}, loaded in {:.2} s",
             info.parameters, info.dtype, info.device, info.load_s

@@ -10,6 +10,8 @@ use super::doctor_text as text;
 use super::model::{Device, ModelArgs, source};
 use super::{Exit, say};
 use crate::doctor::{Example, System, model};
+use crate::tui::ColorChoice;
+use crate::tui::colour::{self, Depth};
 use crate::{Error, Result};
 
 /// Arguments of `doctor`.
@@ -78,22 +80,24 @@ impl Terminal {
     }
 }
 
-/// How many colours, and which variable says so.
+/// How many colours the screen will use, and which variable says so: the one without which it would be another number.
 fn colours(env: &dyn Fn(&str) -> Option<String>) -> (&'static str, String) {
-    let term = env("TERM").unwrap_or_default();
-    if env("NO_COLOR").is_some() {
-        return ("none", "NO_COLOR is set".into());
-    }
-    if let Some(value) = env("COLORTERM").filter(|value| value == "truecolor" || value == "24bit") {
-        return ("true", format!("COLORTERM={value}"));
-    }
-    match term.as_str() {
-        "" => ("16", "TERM is not set".into()),
-        "dumb" => ("none", "TERM=dumb".into()),
-        _ if term.contains("direct") => ("true", format!("TERM={term}")),
-        _ if term.contains("256") => ("256", format!("TERM={term}; COLORTERM=truecolor would say more")),
-        _ => ("16", format!("TERM={term}")),
-    }
+    let depth = |env: &dyn Fn(&str) -> Option<String>| colour::depth(ColorChoice::Auto, env);
+    let found = depth(env);
+    let decides = |name: &&str| depth(&|asked: &str| if asked == *name { None } else { env(asked) }) != found;
+    let names = ["NO_COLOR", "COLORTERM", "WT_SESSION", "TERM_PROGRAM", "TERM"];
+    let why = names.iter().find(|name| env(name).is_some() && decides(name)).or_else(|| names.last());
+    let why = why.map_or_else(String::new, |name| match env(name) {
+        Some(value) => format!("{name}={value}"),
+        None => format!("{name} is not set"),
+    });
+    let colours = match found {
+        Depth::None => "none",
+        Depth::Sixteen => "16",
+        Depth::TwoFiveSix => "256",
+        Depth::True => "true",
+    };
+    (colours, why)
 }
 
 impl DoctorArgs {
@@ -163,8 +167,8 @@ mod tests {
             colours(&move |name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
         };
         assert_eq!(with(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]).0, "true");
-        assert_eq!(with(&[("TERM", "xterm-256color")]).0, "256");
-        assert_eq!(with(&[("TERM", "xterm"), ("NO_COLOR", "1")]), ("none", "NO_COLOR is set".into()));
+        assert_eq!(with(&[("TERM", "xterm-256color")]), ("256", "TERM=xterm-256color".into()));
+        assert_eq!(with(&[("TERM", "xterm"), ("NO_COLOR", "1")]), ("none", "NO_COLOR=1".into()));
         assert_eq!(with(&[]), ("16", "TERM is not set".into()));
     }
 }

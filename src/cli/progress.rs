@@ -27,8 +27,7 @@ impl Progress {
 
     /// The model is there; rows follow.
     pub fn start(&self) {
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} rows, {per_sec:.1}, {elapsed} {msg}")
-        {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} rows, {per_sec}, {elapsed} {msg}") {
             self.bar.set_style(style);
         }
         self.bar.reset();

@@ -25,8 +25,9 @@ pub struct Loaded {
     pub step_tokens: usize,
 }
 
-/// About this much arithmetic goes into one step (half a second on a small machine).
-const STEP_FLOPS: usize = 100_000_000_000;
+/// About this much arithmetic goes into one step (two seconds on a small machine; half of it reads long texts a tenth
+/// slower, as the weights are packed anew each time).
+const STEP_FLOPS: usize = 250_000_000_000;
 
 impl Loaded {
     /// Loads a model and checks it.
@@ -54,7 +55,7 @@ impl Loaded {
             bytes: model.bytes(),
             load_s: start.elapsed().as_secs_f64(),
         };
-        let step_tokens = (STEP_FLOPS / (2 * parameters.max(1))).clamp(8, 512);
+        let step_tokens = (STEP_FLOPS / (2 * parameters.max(1))).clamp(8, 2048);
         Ok(Self { model, text, spec, info, prefixes: PrefixTree::new(cache_bytes), step_tokens })
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::widgets::Depth;
+pub use crate::widgets::Depth;
 
 /// What the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -126,6 +126,9 @@ impl Side {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("worker").arg(dir).env("SHARDS", shards).env("OUTLOUD_BASIC_OPS", basic);
         command.env("RAYON_NUM_THREADS", "2");
+        if shards != "1" {
+            command.env("CANDLE_NUM_THREADS", "1"); // as `outloud train` does
+        }
         Self::start(&mut command).unwrap()
     }
 

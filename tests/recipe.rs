@@ -172,3 +172,73 @@ fn stages_read_only_what_earlier_ones_made() {
     }
     assert!(made.contains(&out.join("model")) && made.contains(&out.join("classic-model")));
 }
+
+/// A recipe so small that its critic learns nothing: it stops where the critic cannot finish its critiques.
+const TINY: &str = "
+shape = { hidden = 16, layers = 1, heads = 2, mlp = 16, tied = false }
+rows = { drills = 4, csft = 6, csft-drills = 0.5, pairs = 2, classic = 6 }
+critique = { temperature = 0.7, max-tokens = 4 }
+[train.csft]
+epochs = 1
+";
+
+fn demo_model(dir: &Path, plan: &str, more: &[&str]) -> (Option<i32>, String) {
+    let config = dir.join("tiny.toml");
+    std::fs::write(&config, plan).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .arg("demo-model")
+        .args(["--out".as_ref(), dir.join("out").as_os_str(), "--config".as_ref(), config.as_os_str()])
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.stdout.is_empty() || !more.contains(&"--dry-run"));
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_command_runs_resumes_and_refuses_another_recipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let (status, said) = demo_model(dir.path(), TINY, &["--dry-run"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("outloud train --recipe csft") && !dir.path().join("out").exists(), "{said}");
+
+    let (status, said) = demo_model(dir.path(), TINY, &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("The critic has not learned to end its critiques"), "{said}");
+    let out = dir.path().join("out");
+    Checkpoint::open(&out.join("runs/csft/result")).unwrap();
+    assert!(!out.join("data/on-policy.jsonl").exists());
+
+    let trained = std::fs::read(out.join("runs/csft/result/model.safetensors")).unwrap();
+    let (status, again) = demo_model(dir.path(), TINY, &[]);
+    assert_eq!(status, Some(1), "{again}");
+    assert!(again.contains("csft: done") && !again.contains("--recipe csft"), "{again}");
+    assert_eq!(std::fs::read(out.join("runs/csft/result/model.safetensors")).unwrap(), trained);
+
+    // With critiques that end, the rest follows.
+    let path = out.join("data/critiques.jsonl");
+    let critiques: String = std::fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            for answer in ["chosen", "rejected"] {
+                assert_eq!(row[answer]["stopped"], "max_tokens", "{line}");
+                row[answer]["stopped"] = "eot".into();
+            }
+            row.to_string() + "\n"
+        })
+        .collect();
+    std::fs::write(&path, critiques).unwrap();
+    let (status, said) = demo_model(dir.path(), TINY, &[]);
+    assert_eq!(status, Some(0), "{said}");
+    for made in ["model", "classic-model", "runs/off-policy/result"] {
+        Checkpoint::open(&out.join(made)).unwrap();
+    }
+    let (status, said) = demo_model(dir.path(), TINY, &[]);
+    assert!(status == Some(0) && !said.contains("to do"), "{said}");
+
+    let (status, said) = demo_model(dir.path(), &TINY.replace("drills = 4", "drills = 5"), &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("another recipe"), "{said}");
+}

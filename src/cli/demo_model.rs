@@ -64,11 +64,13 @@ pub fn demo_model(args: &DemoModelArgs) -> Result<Exit> {
             Work::Write(work) => stage.write(work)?,
             Work::Command(command) => {
                 eprintln!("    outloud {}", command.join(" "));
-                let status = Command::new(&program)
-                    .args(command)
-                    .stdin(Stdio::null())
-                    .status()
-                    .map_err(|e| Error::io(&program, e))?;
+                let mut child = Command::new(&program);
+                child.args(command);
+                if command.first().is_some_and(|word| word == "train") {
+                    // The trainer's parts have a thread each; candle's own pool beside them only spins.
+                    child.env("RAYON_NUM_THREADS", "1");
+                }
+                let status = child.stdin(Stdio::null()).status().map_err(|e| Error::io(&program, e))?;
                 match status.code() {
                     Some(0) => {}
                     // Rows that failed are left out of what follows, and counted there.

@@ -30,6 +30,7 @@ pub mod run;
 pub mod score;
 pub mod shell;
 pub mod stories;
+mod threads;
 pub mod train;
 
 /// How a command ended.

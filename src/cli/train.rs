@@ -74,6 +74,7 @@ impl TrainArgs {
     /// # Errors
     /// `Usage` for an unknown recipe or device; otherwise as [`train`].
     pub fn run(self) -> Result<Exit> {
+        super::threads::for_training();
         let job = self.job()?;
         let interrupt = Interrupt::listen()?;
         let mut progress = Progress::new(std::io::stderr().is_terminal());

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Plan {
     /// Everything drawn follows from it.
-    pub seed: u64,
+    pub seed: u32,
     /// The model.
     pub shape: Shape,
     /// How many rows are written.

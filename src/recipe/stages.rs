@@ -40,7 +40,7 @@ pub enum Work {
 pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
     let at = |path: &str| out.join(path);
     let text = |path: &str| out.join(path).display().to_string();
-    let seed = plan.seed;
+    let seed = u64::from(plan.seed);
     let rows = plan.rows;
     let train = |name: &'static str, recipe: &str, model: &str, data: &str| Stage {
         name,
@@ -79,10 +79,7 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
         work: Work::Write(Box::new(move |path| write_rows(path, options, count, critiques))),
     };
     // Different seeds, so that no two files share a story.
-    let options = |part: u64, drills: f64| Options {
-        drills,
-        ..Options::new(Split::Train, seed.wrapping_mul(10).wrapping_add(part))
-    };
+    let options = |part: u64, drills: f64| Options { drills, ..Options::new(Split::Train, seed * 10 + part) };
     let shape = plan.shape;
     let folder = |name: &'static str, makes: &str, reads: Reads| Stage {
         name,

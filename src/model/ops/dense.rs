@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::kernel::{Mat, product, values, with_values};
+use super::kernel::{Mat, new_product, values, with_values};
 
 struct Linear;
 
@@ -27,9 +27,8 @@ impl CustomOp2 for Linear {
         lw: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((n, input), (output, _)) = (lx.shape().dims2()?, lw.shape().dims2()?);
-        let mut y = vec![0f32; n * output];
         let (x, w) = (Mat::rows(values(x, lx)?, input), Mat::rows(values(w, lw)?, input).t());
-        product((n, input, output), x, w, &mut y, output, false, true);
+        let y = new_product((n, input, output), x, w, true);
         Ok((CpuStorage::F32(y), Shape::from((n, output))))
     }
 
@@ -44,22 +43,16 @@ impl CustomOp2 for Linear {
         let grad = grad.contiguous()?;
         with_values(&grad, |g| {
             let dx = x.track_op().then(|| {
-                let mut dx = vec![0f32; n * input];
-                with_values(w, |w| {
-                    let (g, w) = (Mat::rows(g, output), Mat::rows(w, input));
-                    product((n, output, input), g, w, &mut dx, input, false, true);
-                    Ok(())
-                })?;
-                Tensor::from_vec(dx, (n, input), x.device())
+                let product = |w: &[f32]| {
+                    Ok(new_product((n, output, input), Mat::rows(g, output), Mat::rows(w, input), true))
+                };
+                Tensor::from_vec(with_values(w, product)?, (n, input), x.device())
             });
             let dw = w.track_op().then(|| {
-                let mut dw = vec![0f32; output * input];
-                with_values(x, |x| {
-                    let (g, x) = (Mat::rows(g, output).t(), Mat::rows(x, input));
-                    product((output, n, input), g, x, &mut dw, input, false, true);
-                    Ok(())
-                })?;
-                Tensor::from_vec(dw, (output, input), w.device())
+                let product = |x: &[f32]| {
+                    Ok(new_product((output, n, input), Mat::rows(g, output).t(), Mat::rows(x, input), true))
+                };
+                Tensor::from_vec(with_values(x, product)?, (output, input), w.device())
             });
             Ok((dx.transpose()?, dw.transpose()?))
         })

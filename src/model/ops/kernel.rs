@@ -157,7 +157,7 @@ impl<'a> Mat<'a> {
 /// apart. Uses the current rayon pool if `parallel`.
 #[allow(unsafe_code, reason = "the gemm crate takes pointers; every extent is checked first")]
 pub fn product(
-    (m, k, n): (usize, usize, usize),
+    sizes: (usize, usize, usize),
     a: Mat<'_>,
     b: Mat<'_>,
     out: &mut [f32],
@@ -165,30 +165,65 @@ pub fn product(
     add: bool,
     parallel: bool,
 ) {
-    assert!(a.holds(m, k) && b.holds(k, n), "operand too short");
+    let (m, _, n) = sizes;
     assert!(
         m == 0 || n == 0 || (out_stride >= n && (m - 1) * out_stride + n <= out.len()),
         "result too short"
     );
+    // SAFETY: the assert keeps every element inside `out`, which is borrowed exclusively.
+    unsafe { product_into(sizes, a, b, out.as_mut_ptr(), out_stride, add, parallel) };
+}
+
+/// `a @ b` in a new vector, row-major, which is not set to zero first.
+#[allow(unsafe_code, reason = "the gemm crate takes pointers; every extent is checked first")]
+pub fn new_product(sizes: (usize, usize, usize), a: Mat<'_>, b: Mat<'_>, parallel: bool) -> Vec<f32> {
+    let (m, k, n) = sizes;
+    if m * k * n == 0 {
+        return vec![0.0; m * n];
+    }
+    let mut out = Vec::with_capacity(m * n);
+    // SAFETY: the capacity holds m rows of n; the product writes every element without reading it.
+    unsafe {
+        product_into(sizes, a, b, out.as_mut_ptr(), n, false, parallel);
+        out.set_len(m * n);
+    }
+    out
+}
+
+/// # Safety
+/// `out` must be valid for m rows of n values, `stride >= n` apart, and nobody else's; initialised if `add`.
+#[allow(unsafe_code, reason = "the gemm crate takes pointers")]
+unsafe fn product_into(
+    (m, k, n): (usize, usize, usize),
+    a: Mat<'_>,
+    b: Mat<'_>,
+    out: *mut f32,
+    stride: usize,
+    add: bool,
+    parallel: bool,
+) {
+    assert!(a.holds(m, k) && b.holds(k, n), "operand too short");
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
     let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
-    // SAFETY: the asserts above keep every element read or written inside its slice, rows of `out` do not overlap,
-    // and `out` is borrowed exclusively.
+    let (ap, bp) = (a.data.as_ptr(), b.data.as_ptr());
+    let stride_of = |x: usize| x as isize;
+    let (ac, ar, bc, br) = (stride_of(a.col), stride_of(a.row), stride_of(b.col), stride_of(b.row));
+    // SAFETY: the assert keeps every element read inside its slice; the caller vouches for `out`.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.as_mut_ptr(),
+            out,
             1,
-            out_stride as isize,
+            stride_of(stride),
             add,
-            a.data.as_ptr(),
-            a.col as isize,
-            a.row as isize,
-            b.data.as_ptr(),
-            b.col as isize,
-            b.row as isize,
+            ap,
+            ac,
+            ar,
+            bp,
+            bc,
+            br,
             1.0,
             1.0,
             false,

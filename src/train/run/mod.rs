@@ -118,7 +118,14 @@ pub fn train(job: &Job, observe: &mut dyn FnMut(&Event), stop: &dyn Fn() -> bool
     };
     let outcome = run(job, &data, &start, &rows, notes, &mut say, stop);
     match &outcome {
-        Ok(Outcome::Finished(summary)) => log.line(&format!("finished: {summary:?}")),
+        Ok(Outcome::Finished(summary)) => log.line(&format!(
+            "finished: {} steps, {} tokens, loss {:.4} -> {:.4}, model in {}",
+            summary.steps,
+            summary.tokens,
+            summary.first.0,
+            summary.last.0,
+            summary.result.display()
+        )),
         Ok(Outcome::Interrupted(step)) => log.line(&format!("stopped after step {step}, saved")),
         Ok(Outcome::AlreadyFinished(_)) => {}
         Err(error) => log.line(&format!("failed: {error}")),

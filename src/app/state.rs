@@ -234,9 +234,9 @@ impl State {
         }
     }
 
-    /// The margin of a pair and sigma(margin), when both answers have a reward.
+    /// The margin of a pair and sigma(margin), when the critiques of both answers are complete.
     pub fn margin(&self, example: usize) -> Option<(f32, f32)> {
-        let reward = |side| self.take_of(example, side).and_then(Take::reward);
+        let reward = |side| self.take_of(example, side)?.verdict.as_ref().map(|verdict| verdict.reward);
         let margin = reward(Side::Chosen)? - reward(Side::Rejected)?;
         let temperature = self.info().map_or(1.0, |i| i.spec.calibration.temperature) as f32;
         Some((margin, 1.0 / (1.0 + (-margin / temperature).exp())))

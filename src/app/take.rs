@@ -147,6 +147,16 @@ pub struct TakeClock {
 }
 
 impl Take {
+    /// What sets this take apart from a greedy one of the text as it came: for a number shown away from its critique.
+    pub fn manner(&self) -> String {
+        match (&self.how, self.phase.is_running()) {
+            (_, true) => " live".into(),
+            (How::Sampled { seed, .. }, _) => format!(" seed {seed}"),
+            (How::Edited, _) => " edited".into(),
+            _ => String::new(),
+        }
+    }
+
     /// The reward to show: final, or live.
     pub fn reward(&self) -> Option<f32> {
         match &self.verdict {

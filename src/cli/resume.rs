@@ -95,22 +95,33 @@ pub fn read(path: &Path, file: &File, settings: &Settings) -> Result<(Vec<OldRow
         line.clear();
         reader.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))?;
         number += 1;
-        if line.last() != Some(&b'\n') {
-            return Ok((rows, end));
-        }
         let place = || format!("{}:{number}", path.display());
+        let foreign = || {
+            Error::Usage(format!(
+                "{}: no result row; --resume goes on with a file that outloud wrote",
+                place()
+            ))
+        };
+        if line.last() != Some(&b'\n') {
+            return if ours(&line) { Ok((rows, end)) } else { Err(foreign()) };
+        }
         let row = serde_json::from_slice::<Value>(&line).ok();
         let Some((id, row)) = row.as_ref().and_then(|row| Some((row.get("id")?.clone(), row))) else {
-            if reader.fill_buf().map_err(|e| Error::io(path, e))?.is_empty() {
+            if ours(&line) && reader.fill_buf().map_err(|e| Error::io(path, e))?.is_empty() {
                 // The last line of a file that was cut off by the system, not by us.
                 return Ok((rows, end));
             }
-            return Err(Error::Usage(format!(
-                "{}: no result row; --resume goes on with a file that outloud wrote",
-                place()
-            )));
+            return Err(foreign());
         };
-        let failed = row.get("error").is_some();
+        // A failed row is `{"id", "error"}` (and with --keep its input), nothing else: data may have an `error`, too.
+        let failed = row.get("error").is_some_and(Value::is_string)
+            && row
+                .as_object()
+                .is_some_and(|row| row.keys().all(|k| matches!(k.as_str(), "id" | "error" | "input")));
+        let result = ["made_with", "chosen"].iter().any(|key| row.get(*key).is_some_and(Value::is_object));
+        if !failed && !result {
+            return Err(foreign());
+        }
         if !failed && let Some(difference) = settings.difference(&Settings::of_row(row)) {
             return Err(Error::Usage(format!(
                 "{}: was made with another {difference}; use the same options and model, or another --out",
@@ -120,6 +131,12 @@ pub fn read(path: &Path, file: &File, settings: &Settings) -> Result<(Vec<OldRow
         end += line.len() as u64;
         rows.push(OldRow { id, end, failed });
     }
+}
+
+/// Whether a line that is not whole is the beginning of a row that outloud wrote (or zeros that a crash left).
+fn ours(line: &[u8]) -> bool {
+    let begin = b"{\"id\":";
+    line.starts_with(begin) || begin.starts_with(line) || line.iter().all(|b| matches!(b, 0 | b'\n'))
 }
 
 #[cfg(test)]
@@ -170,5 +187,20 @@ mod tests {
         assert!(error.contains("command (there \"score\", now \"critique\")"), "{error}");
         let error = read_text("not a row\n{}\n").unwrap_err().to_string();
         assert!(error.contains("out:1: no result row"), "{error}");
+    }
+
+    #[test]
+    fn files_of_others_are_left_alone() {
+        let good = row(1, Some(1));
+        for text in [
+            "a line of notes\n",
+            "a line of notes",
+            "{\"id\":1,\"prompt\":\"p\",\"chosen\":\"c\",\"rejected\":\"r\",\"error\":\"skipped-step\"}\n",
+            "{\"id\":1,\"prompt\":\"p\",\"answer\":\"a\"}\n",
+            &format!("{good}\nnotes"),
+        ] {
+            let error = read_text(text).unwrap_err().to_string();
+            assert!(error.contains("no result row"), "{text}: {error}");
+        }
     }
 }

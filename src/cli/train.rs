@@ -120,7 +120,8 @@ impl TrainArgs {
         };
         Ok(Job {
             recipe: self.recipe.clone(),
-            config: Config::layered(&self.recipe, file, flags)?,
+            config: Config::layered(&self.recipe, file, flags)
+                .map_err(|error| Error::Usage(error.to_string()))?,
             origin,
             data: self.data.clone(),
             out: self.out.clone(),

@@ -63,6 +63,7 @@ fn line(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
 
 fn idle(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let text = match state.model {
+        _ if state.example().is_some_and(|e| e.fault.is_some()) => "this row cannot be judged",
         crate::app::ModelState::Loading => "the model is loading …",
         crate::app::ModelState::Ready(_) => "space runs the critique",
         _ => "no model",
@@ -141,11 +142,17 @@ fn value(state: &State, take: &Take, index: usize) -> Option<f32> {
     }
 }
 
-/// Counts, speed, seed, how it ended.
+/// How it ended, seed, counts, speed: the most important first, since the end is left out where room is short.
 fn status(take: &Take, stale: bool) -> String {
     let mut parts = Vec::new();
     if stale {
         parts.push("stale".to_owned());
+    }
+    match (&take.phase, take.verdict.as_ref().and_then(|v| v.stopped)) {
+        (Phase::Stopped, _) => parts.push("stopped".into()),
+        (_, Some(Stopped::MaxTokens)) => parts.push("cut at the limit".into()),
+        (_, Some(Stopped::Eos)) => parts.push("ended the text".into()),
+        _ => {}
     }
     if let How::Sampled { seed, .. } = take.how {
         parts.push(format!("seed {seed}"));
@@ -158,12 +165,6 @@ fn status(take: &Take, stale: bool) -> String {
     }
     if take.counts.reused > 0 {
         parts.push(format!("{} reused", take.counts.reused));
-    }
-    match (&take.phase, take.verdict.as_ref().and_then(|v| v.stopped)) {
-        (Phase::Stopped, _) => parts.push("stopped".into()),
-        (_, Some(Stopped::MaxTokens)) => parts.push("cut at the limit".into()),
-        (_, Some(Stopped::Eos)) => parts.push("ended the text".into()),
-        _ => {}
     }
     parts.join(" · ")
 }

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::app::{Phase, ReEncoded, State, Take};
 use crate::widgets::panel::{self, Frame};
@@ -39,9 +40,15 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         digits::draw(&text, false, inner, style, buffer);
         let beside = 22.min(inner.width / 3);
         let column = Rect { x: inner.x + beside, width: inner.width.saturating_sub(beside), ..inner };
-        let one: Vec<String> = lines.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let words = one.join("  ");
-        buffer.set_stringn(column.x, column.y, words, usize::from(column.width), theme.style(Meaning::Text));
+        // Whole readings only: a number that is cut reads as another number.
+        let mut words = String::new();
+        for (name, value) in &lines {
+            let next = format!("{}{name} {value}", if words.is_empty() { "" } else { "  " });
+            if words.width() + next.width() <= usize::from(column.width) {
+                words.push_str(&next);
+            }
+        }
+        buffer.set_string(column.x, column.y, words, theme.style(Meaning::Text));
         if column.height > 1 {
             let scale = Rect { y: column.y + 1, height: column.height - 1, ..column };
             meter::draw(value, mark, state.bound, theme, scale, buffer);
@@ -65,7 +72,7 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
     let Some(take) = take else { return lines };
     let pair = state.example().is_some_and(crate::app::Example::is_pair);
     if let Some((margin, probability)) = state.margin(state.selected).filter(|_| pair) {
-        lines.push(("margin", format!("{margin:+.2}  σ {probability:.3}")));
+        lines.push(("margin", format!("{margin:+.2}  P(chosen) {probability:.3}")));
     }
     if let Some(verdict) = &take.verdict {
         lines.push(("in-place", format!("{:+.4}", verdict.reward)));
@@ -84,8 +91,12 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         lines.extend(take.stop_here().map(|reward| ("◆ stop-here", format!("{reward:+.3}"))));
     }
     if pair {
-        let other = state.take_of(state.selected, state.side.other()).and_then(Take::reward);
-        lines.extend(other.map(|reward| (state.side.other().name(), format!("{reward:+.2}"))));
+        if let Some(other) = state.take_of(state.selected, state.side.other())
+            && let Some(reward) = other.reward()
+        {
+            let how = other.manner();
+            lines.push((state.side.other().name(), format!("{reward:+.2}{how}")));
+        }
     }
     lines
 }

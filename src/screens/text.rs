@@ -39,11 +39,12 @@ pub fn draw(
     let take = state.take();
     let escaped = take.map_or(0, |t| t.specials.len());
     let right = match (escaped, take.map(|t| &t.phase)) {
-        (_, Some(Phase::Draft)) => "edited, not run: space runs it".to_owned(),
-        (0, _) => takes(state),
-        (1, _) => "1 special token escaped".to_owned(),
-        (n, _) => format!("{n} special tokens escaped"),
+        (_, Some(Phase::Draft)) => "not run".to_owned(),
+        (0, _) => String::new(),
+        (n, _) => format!("{n} special escaped"),
     };
+    let right =
+        [right, takes(state)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
     let focused = state.focus == Focus::Text;
     let inner = panel::draw("Prompt and answer", &right, focused, frame, theme, area, buffer);
     let label = theme.style(Meaning::Dim);

@@ -39,7 +39,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     }
     let number = |v: Option<f32>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:+.4}"));
     let left = [
-        ("token", format!("{} (id {})", quoted(&token.text), token.id)),
+        ("token", quoted(&token.text)),
+        ("id", token.id.to_string()),
         ("reward", format!("{:+.4}", token.reward)),
         ("change", number(take.change(index))),
         ("stop-here", number(token.stop_here)),

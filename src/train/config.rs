@@ -214,7 +214,11 @@ impl Config {
         for (key, value) in flags {
             set(&mut merged, &key, value);
         }
-        let place = file.map_or("the recipe", |(place, _)| place);
+        let place = match file {
+            Some((place, _)) => format!("{place} and flags"),
+            None => "recipe and flags".to_owned(),
+        };
+        let place = place.as_str();
         let config: Self = Value::Table(merged).try_into().map_err(|e: toml::de::Error| {
             Error::invalid(
                 place,
@@ -263,7 +267,11 @@ impl Config {
                 return Err(Error::invalid(
                     format!("{place}, {key}"),
                     value.to_string(),
-                    format!("a number from {low} to {high}"),
+                    if high == f64::MAX {
+                        format!("a number from {low}")
+                    } else {
+                        format!("a number from {low} to {high}")
+                    },
                     "Correct the value.",
                 ));
             }
@@ -350,7 +358,7 @@ fn check_keys(place: &str, prefix: &str, table: &Table, known: &[String]) -> Res
                     format!("{place}, key `{full}`"),
                     "an unknown key",
                     format!("one of {}", known.join(", ")),
-                    format!("Remove or correct it{near}."),
+                    format!("Remove or correct it{}", if near.is_empty() { "." } else { &near }),
                 ));
             }
         }

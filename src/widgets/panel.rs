@@ -54,8 +54,14 @@ pub fn draw(
     };
     let room = usize::from(area.width).saturating_sub(4);
     buffer.set_stringn(area.x + 2, area.y, &title, room, title_style);
-    let (used, wide) = (title.width(), right.width() + 2);
-    if !right.is_empty() && used + wide < room {
+    // What does not fit is left out part by part, the last first.
+    let used = title.width();
+    let mut right = right;
+    while !right.is_empty() && used + right.width() + 2 >= room {
+        right = right.rsplit_once(" · ").map_or("", |(first, _)| first);
+    }
+    let wide = right.width() + 2;
+    if !right.is_empty() {
         let x = area.right().saturating_sub(2 + u16::try_from(wide).unwrap_or(0));
         buffer.set_string(x, area.y, format!(" {right} "), theme.style(Meaning::Dim));
     }

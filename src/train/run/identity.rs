@@ -87,7 +87,7 @@ impl Identity {
     /// Refuses to go on with another configuration than the folder's.
     ///
     /// # Errors
-    /// [`Error::Invalid`] listing each key that differs.
+    /// [`Error::Usage`] listing each key that differs.
     pub fn check(&self, folder: &Self, out: &Path) -> Result<()> {
         let (now, then) = (leaves(&to_table(self)?), leaves(&to_table(folder)?));
         let keys = now.keys().chain(then.keys()).collect::<std::collections::BTreeSet<_>>();
@@ -100,12 +100,11 @@ impl Identity {
         if differences.is_empty() {
             return Ok(());
         }
-        Err(Error::invalid(
-            out.display().to_string(),
-            format!("a run of another configuration ({})", differences.join("; ")),
-            "the configuration it was begun with",
-            "Give the same options to go on, or another folder to begin a new run.",
-        ))
+        Err(Error::Usage(format!(
+            "{}: a run of another configuration ({}). Give the same options to go on, or another folder to begin a new run.",
+            out.display(),
+            differences.join("; ")
+        )))
     }
 }
 

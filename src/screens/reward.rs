@@ -90,13 +90,12 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         lines.extend(take.reward().map(|reward| ("live", format!("{reward:+.3}"))));
         lines.extend(take.stop_here().map(|reward| ("◆ stop-here", format!("{reward:+.3}"))));
     }
-    if pair {
-        if let Some(other) = state.take_of(state.selected, state.side.other())
-            && let Some(reward) = other.reward()
-        {
-            let how = other.manner();
-            lines.push((state.side.other().name(), format!("{reward:+.2}{how}")));
-        }
+    if pair
+        && let Some(other) = state.take_of(state.selected, state.side.other())
+        && let Some(reward) = other.reward()
+    {
+        let how = other.manner();
+        lines.push((state.side.other().name(), format!("{reward:+.2}{how}")));
     }
     lines
 }

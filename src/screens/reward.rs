@@ -72,7 +72,8 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
     let Some(take) = take else { return lines };
     let pair = state.example().is_some_and(crate::app::Example::is_pair);
     if let Some((margin, probability)) = state.margin(state.selected).filter(|_| pair) {
-        lines.push(("margin", format!("{margin:+.2}  P(chosen) {probability:.3}")));
+        lines.push(("margin", format!("{margin:+.2}")));
+        lines.push(("P(chosen)", format!("{probability:.3}")));
     }
     if let Some(verdict) = &take.verdict {
         lines.push(("in-place", format!("{:+.4}", verdict.reward)));

@@ -152,7 +152,6 @@ impl Take {
         match (&self.how, self.phase.is_running()) {
             (_, true) => " live".into(),
             (How::Sampled { seed, .. }, _) => format!(" seed {seed}"),
-            (How::Edited, _) => " edited".into(),
             _ => String::new(),
         }
     }

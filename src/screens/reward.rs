@@ -95,8 +95,10 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         && let Some(other) = state.take_of(state.selected, state.side.other())
         && let Some(reward) = other.reward()
     {
-        let how = other.manner();
-        lines.push((state.side.other().name(), format!("{reward:+.2}{how}")));
+        let side = state.side.other();
+        let edited = state.example().is_some_and(|example| example.input(side) != other.input);
+        let how = if edited { " edited" } else { "" };
+        lines.push((side.name(), format!("{reward:+.2}{how}{}", other.manner())));
     }
     lines
 }

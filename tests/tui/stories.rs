@@ -165,6 +165,8 @@ fn a_pasted_megabyte_is_judged_whole_and_drawn_in_time() {
 #[test]
 fn an_edited_answer_is_a_new_take_and_marks_the_old_critique_stale() {
     let mut stage = Stage::finished();
+    let takes = |stage: &Stage| stage.state.takes.of(stage.state.selected, stage.state.side).count();
+    let before = takes(&stage);
     stage.press("e 'x' esc");
     let take = stage.state.take().unwrap();
     assert_eq!((take.phase.clone(), take.how.clone()), (Phase::Draft, How::Edited));
@@ -174,6 +176,7 @@ fn an_edited_answer_is_a_new_take_and_marks_the_old_critique_stale() {
     assert!(stage.text(80, 24).contains("stale"));
     stage.press("space").play();
     assert!(stage.state.take().unwrap().input.answer.ends_with("coins.x"));
+    assert_eq!(takes(&stage), before + 1, "an edit that is run is one take");
     stage.press("{ {");
     assert!(stage.state.take().unwrap().input.answer.ends_with("coins."), "the first answer is still there");
 }

@@ -66,8 +66,19 @@ fn run_side(state: &mut State, side: Side, seed: Option<u64>) -> Option<Effect> 
         None => state.example()?.input(side),
     };
     let how = seed.map_or(How::Greedy, |seed| How::Sampled { seed, temperature: 1.0 });
-    let parent = shown.map(|(id, ..)| id);
-    let id = state.takes.add(parent, index, side, input.clone(), how, Phase::Waiting);
+    let id = match shown {
+        // An edit that is run is one take, not two.
+        Some((id, Phase::Draft, _)) => {
+            if let Some(take) = state.takes.get_mut(id) {
+                (take.how, take.phase) = (how, Phase::Waiting);
+            }
+            id
+        }
+        other => {
+            let parent = other.map(|(id, ..)| id);
+            state.takes.add(parent, index, side, input.clone(), how, Phase::Waiting)
+        }
+    };
     state.shown.insert((index, side), id);
     let ticket = open(state, Job::Critique(id));
     let temperature = if seed.is_some() { 1.0 } else { 0.0 };

@@ -180,6 +180,9 @@ rows = { drills = 4, csft = 6, csft-drills = 0.5, pairs = 2, classic = 6 }
 critique = { temperature = 0.7, max-tokens = 4 }
 [train.csft]
 epochs = 1
+# Without warm-up: a head that never moved is refused as untrained.
+[train.classic]
+schedule = { kind = \"constant\", warmup = 0, floor = 1.0 }
 ";
 
 fn demo_model(dir: &Path, plan: &str, more: &[&str]) -> (Option<i32>, String) {

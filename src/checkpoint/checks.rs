@@ -55,6 +55,10 @@ pub fn backbone_tensors(b: &Backbone) -> Vec<(String, Vec<usize>)> {
 
 /// Which value of the spec says that the head looks untrained.
 const HEAD_TRAINED: &str = "head.trained";
+/// Key of config.json by which a checkpoint owns up to a head that is not trained yet.
+pub const DECLARATION: &str = "reward_head";
+/// Its value.
+pub const UNTRAINED: &str = "untrained";
 
 impl Spec {
     /// What makes this checkpoint's rewards doubtful, in sentences; empty when nothing was seen.
@@ -62,7 +66,7 @@ impl Spec {
         let doubts = self.reasons.iter().filter(|reason| reason.what == HEAD_TRAINED);
         doubts
             .map(|reason| {
-                format!("the reward head looks untrained: {}; its rewards may mean nothing", reason.why)
+                format!("the reward head is not trained ({}): its rewards mean nothing", reason.why)
             })
             .collect()
     }
@@ -73,10 +77,11 @@ pub fn reference_head() -> Head {
     Head::DenseTanhOut { dense: DENSE.into(), out_proj: OUT.into() }
 }
 
-/// Finds the reward head; its weights must be there, of the right shape and more than one value. Values that look as they
-/// do before any training (biases exactly zero, or no weight beyond PyTorch's uniform initialisation) are a doubt, told in
-/// `reasons`: a critique model before its reward training has such a head, and its critiques are to be used.
-pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Result<Head> {
+/// Finds the reward head; its weights must be there, of the right shape, and trained. Values as they are before any
+/// training (biases exactly zero, or no weight beyond PyTorch's uniform initialisation) are refused unless the
+/// configuration says `"reward_head": "untrained"`, as that of a critique model before its reward training does; then it
+/// is told in `reasons`.
+pub fn head(weights: &Weights, config: &Json, hidden: usize, reasons: &mut Vec<Reason>) -> Result<Head> {
     let mut zero_biases = true;
     let mut untouched = false;
     let head_like: Vec<&str> = weights.names().filter(|n| !n.starts_with(BASE)).collect();
@@ -135,11 +140,23 @@ pub fn head(weights: &Weights, hidden: usize, reasons: &mut Vec<Reason>) -> Resu
     } else {
         None
     };
-    if let Some(why) = doubt {
+    let declared = config.str(DECLARATION)? == Some(UNTRAINED);
+    if let Some(why) = doubt.clone().filter(|_| !declared) {
+        return Err(Error::invalid(
+            format!("{}, {DENSE} and {OUT}", weights.main_file()),
+            format!("a freshly initialised reward head: {why}; tensors found: {}", listing(weights.names())),
+            "a head that was trained",
+            format!(
+                "Its rewards would be random numbers: use a checkpoint whose head was trained. To train one from here, or \
+                 to use the critiques alone, say \"{DECLARATION}\": \"{UNTRAINED}\" in config.json."
+            ),
+        ));
+    }
+    if declared {
         reasons.push(Reason {
             what: HEAD_TRAINED.into(),
-            value: "in doubt: its rewards may mean nothing".into(),
-            why,
+            value: "no: its rewards mean nothing".into(),
+            why: doubt.unwrap_or_else(|| format!("config.json says \"{DECLARATION}\": \"{UNTRAINED}\"")),
         });
     }
     Ok(reference_head())

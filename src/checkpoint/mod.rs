@@ -29,7 +29,7 @@ mod text;
 mod tokenizer;
 mod weights;
 
-pub use checks::backbone_tensors;
+pub use checks::{DECLARATION as HEAD_DECLARATION, UNTRAINED as HEAD_UNTRAINED, backbone_tensors};
 pub use detokenizer::Detokenizer;
 pub use open::Checkpoint;
 pub use render::Part;

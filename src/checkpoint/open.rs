@@ -95,7 +95,7 @@ impl Checkpoint {
         describe::backbone(&backbone, &base.config, &mut reasons);
         let (weights, head) = if with_weights {
             let weights = Weights::open(&source)?;
-            let head = checks::head(&weights, backbone.hidden_size, &mut reasons)?;
+            let head = checks::head(&weights, &outer, backbone.hidden_size, &mut reasons)?;
             checks::tensors(&weights, &base.config, &backbone, &head)?;
             reasons.push(Reason {
                 what: "dtype".into(),

@@ -120,15 +120,20 @@ fn heads() {
     let copy = Copy::of("cloud-llama-tiny");
     change_weights(&copy, WEIGHTS, |t| tensor(t, out).3.fill(0));
     refused(&copy, &[out, "the same number 0", "never trained"]);
-    // A critique model before its reward training: usable, and the doubt is told.
+    // A fresh head is refused, but for a critique model before its reward training, which says so.
     let copy = Copy::of("cloud-llama-tiny");
     assert!(!copy.open().unwrap().spec.reasons.iter().any(|r| r.what == "head.trained"));
     change_weights(&copy, WEIGHTS, |t| {
         tensor(t, "reward_head.dense.bias").3.fill(0);
         tensor(t, "reward_head.out_proj.bias").3.fill(0);
     });
-    let doubt = copy.open().unwrap().spec.reasons.into_iter().find(|r| r.what == "head.trained").unwrap();
-    assert!(doubt.value.contains("in doubt"));
+    refused(
+        &copy,
+        &["freshly initialised", "zero", "reward_base_model.model.embed_tokens.weight", "untrained"],
+    );
+    copy.edit("config.json", |c| c["reward_head"] = json!("untrained"));
+    let doubts = copy.open().unwrap().spec.doubts();
+    assert!(doubts.len() == 1 && doubts[0].contains("not trained"), "{doubts:?}");
     // A head as PyTorch initialises it: uniform within 1/sqrt(96), biases too.
     let copy = Copy::of("cloud-llama-tiny");
     assert!(copy.open().unwrap().spec.doubts().is_empty());
@@ -142,8 +147,7 @@ fn heads() {
             tensor(t, name).3.chunks_exact_mut(4).for_each(|b| b.copy_from_slice(&uniform().to_le_bytes()));
         }
     });
-    let doubts = copy.open().unwrap().spec.doubts();
-    assert!(doubts.len() == 1 && doubts[0].contains("untrained"), "{doubts:?}");
+    refused(&copy, &["freshly initialised", "uniform", "tensors found"]);
     let copy = Copy::of("cloud-llama-tiny");
     change_weights(&copy, WEIGHTS, |t| tensor(t, out).2 = vec![96, 1]);
     refused(&copy, &[out, "[96, 1]", "[1, 96]"]);

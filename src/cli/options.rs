@@ -124,7 +124,7 @@ pub struct OutArgs {
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Rows worked on at the same time
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub batch: u16,
     /// Pass unknown fields of a row through under "input"
     #[arg(long)]

@@ -23,6 +23,16 @@ pub enum Context {
     Inspect,
     /// The critique pane.
     Critique,
+    /// The Compare screen.
+    Compare,
+    /// The list of takes.
+    Takes,
+    /// A list to pick from.
+    List,
+    /// Editing a text in its pane.
+    Edit,
+    /// Typing a line.
+    Line,
     /// Typing a prompt and an answer.
     Entry,
     /// Typing an action's name.
@@ -38,6 +48,11 @@ impl Context {
             Self::Global => "Everywhere",
             Self::Inspect => "Inspect",
             Self::Critique => "In the critique",
+            Self::Compare => "Compare",
+            Self::Takes => "In the list of takes",
+            Self::List => "In a list",
+            Self::Edit => "Editing in place",
+            Self::Line => "Typing a line",
             Self::Entry => "Typing a prompt and an answer",
             Self::Palette => "Palette",
             Self::Confirm => "Before quitting",
@@ -45,8 +60,19 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 6] =
-        [Self::Inspect, Self::Critique, Self::Global, Self::Entry, Self::Palette, Self::Confirm];
+    pub const ALL: [Self; 11] = [
+        Self::Inspect,
+        Self::Critique,
+        Self::Compare,
+        Self::Takes,
+        Self::List,
+        Self::Global,
+        Self::Edit,
+        Self::Line,
+        Self::Entry,
+        Self::Palette,
+        Self::Confirm,
+    ];
 }
 
 /// One row of the key map.
@@ -223,8 +249,13 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 4] = [
+        let stacks: [&[Context]; 9] = [
             &[Context::Critique, Context::Inspect, Context::Global],
+            &[Context::Compare, Context::Global],
+            &[Context::Takes, Context::Global],
+            &[Context::List, Context::Global],
+            &[Context::Edit],
+            &[Context::Line],
             &[Context::Entry],
             &[Context::Palette],
             &[Context::Confirm],

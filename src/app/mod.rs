@@ -8,6 +8,10 @@
 //! ```
 
 pub mod action;
+pub mod compare;
+mod contexts;
+pub mod diff;
+pub mod edit;
 pub mod example;
 pub mod key;
 pub mod keymap;
@@ -15,14 +19,18 @@ pub mod layer;
 pub mod msg;
 pub mod state;
 pub mod take;
+pub mod takes;
 pub mod update;
 
 pub use action::Action;
+pub use compare::{Compare, SwapTable, Swapped, Versus};
+pub use edit::{Edit, Part};
 pub use example::{Answers, Example, Origin, Side};
 pub use key::{Code, Key};
 pub use keymap::{Binding, Context, Keymap};
-pub use layer::{Entry, EntryFor, Field, Layer, Palette};
+pub use layer::{Entry, Field, Layer, Line, LineFor, Palette, Steer, TakeList};
 pub use msg::{Effect, Msg};
-pub use state::{Focus, Job, Limits, ModelState, Paint, Screen, Series, State};
-pub use take::{How, Phase, ReEncoded, Take, TakeId, Takes, Token};
+pub use state::{Due, Focus, Job, Limits, ModelState, Paint, Screen, Series, State};
+pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
+pub use takes::{Change, InMemory, Keeper, Takes};
 pub use update::{start, update};

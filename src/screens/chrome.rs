@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{ModelState, State};
+use crate::app::{ModelState, Screen, State};
 use crate::checkpoint::Method;
 use crate::engine::ModelSource;
 use crate::widgets::untrusted::one_line;
@@ -36,7 +36,11 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Re
 fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let mut x = area.x + 1;
     let room = |x: u16| usize::from(area.right().saturating_sub(x));
-    for (text, meaning) in [("outloud", Meaning::Focus), ("  Inspect", Meaning::Title)] {
+    let screen = match state.screen {
+        Screen::Inspect => "  Inspect",
+        Screen::Compare => "  Compare",
+    };
+    for (text, meaning) in [("outloud", Meaning::Focus), (screen, Meaning::Title)] {
         buffer.set_stringn(x, area.y, text, room(x), theme.style(meaning));
         x += text.width() as u16;
     }

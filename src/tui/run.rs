@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::output::Painter;
 use super::terminal::{self, Guard};
 use super::{OpenOptions, colour, config, input, keyboard, suspend};
-use crate::app::{self, Effect, Example, Keymap, Msg, State};
+use crate::app::{self, Effect, Example, InMemory, Keeper, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::widgets::{Depth, Theme};
 use crate::{Error, Result, screens};
@@ -47,6 +47,7 @@ enum Woke {
     Rows(Option<Msg>),
     Resized,
     FrameDue,
+    Due,
     Look,
 }
 
@@ -68,6 +69,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         state,
         theme,
         client,
+        keeper: Box::new(InMemory),
         guard,
         painter: Painter::new(area),
         area,
@@ -86,6 +88,7 @@ struct Loop {
     state: State,
     theme: Theme,
     client: Client,
+    keeper: Box<dyn Keeper>,
     guard: Guard,
     painter: Painter,
     area: Rect,
@@ -114,6 +117,7 @@ impl Loop {
                 return Ok(code);
             }
             let frame = self.last_frame.map_or_else(Instant::now, |at| at + self.pace);
+            let due = self.state.due.map(|(at, _)| self.begun + at);
             let woke = tokio::select! {
                 biased;
                 event = keys.recv() => Woke::Input(event),
@@ -125,6 +129,7 @@ impl Loop {
                     Woke::Engine
                 }
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
+                () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => Woke::Due,
                 _ = look.tick() => Woke::Look,
             };
             self.update(Msg::Clock(self.begun.elapsed()))?;
@@ -163,6 +168,8 @@ impl Loop {
                     self.resize()?;
                 }
                 Woke::FrameDue => self.draw()?,
+                // The clock has told the state.
+                Woke::Due => self.dirty = true,
                 Woke::Look if keyboard::gone() => return Ok(129),
                 Woke::Look => {}
                 Woke::Engine => {
@@ -195,10 +202,19 @@ impl Loop {
                 Effect::Send(request) => {
                     let ticket = ticket(&request);
                     if let (Err(error), Some(ticket)) = (self.client.send(*request), ticket) {
-                        app::update(&mut self.state, Msg::Refused(ticket, error.to_string()));
+                        self.update(Msg::Refused(ticket, error.to_string()))?;
                     }
                 }
                 Effect::Cancel(ticket) => self.client.cancel(ticket),
+                Effect::Keep(id, change) => {
+                    if let Some(take) = self.state.takes.get(id) {
+                        let kept = self.keeper.keep(take, change);
+                        if let Err(error) = kept {
+                            self.state.note = Some(error.to_string());
+                        }
+                    }
+                }
+                Effect::EditOutside(_) => self.state.note = Some("no editor yet".into()),
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
                 Effect::Redraw => self.resize()?,
@@ -233,9 +249,10 @@ impl Loop {
 
 fn ticket(request: &Request) -> Option<crate::engine::Ticket> {
     match request {
-        Request::Load { ticket, .. } | Request::Critique { ticket, .. } | Request::Score { ticket, .. } => {
-            Some(*ticket)
-        }
+        Request::Load { ticket, .. }
+        | Request::Critique { ticket, .. }
+        | Request::Score { ticket, .. }
+        | Request::Name { ticket, .. } => Some(*ticket),
         Request::Unload { .. } | Request::Shutdown => None,
     }
 }

@@ -51,6 +51,26 @@ const KEYS: &[&str] = &[
     "y",
     "a",
     "世",
+    "p",
+    "u",
+    "U",
+    "t",
+    "N",
+    "H",
+    "M",
+    "I",
+    "o",
+    "d",
+    "L",
+    "c",
+    "ctrl-g",
+    "ctrl-z",
+    "ctrl-a",
+    "ctrl-x",
+    "ctrl-v",
+    "alt-c",
+    "shift-left",
+    "delete",
 ];
 
 proptest! {
@@ -70,9 +90,14 @@ proptest! {
                 None => drop(stage.send(Msg::Scroll(None, events as i32 - 3))),
             }
             stage.step(events * 5);
+            stage.rest(40 * events as u64);
             let takes = stage.state.takes.iter().count();
             prop_assert!(takes >= most);
             most = takes;
+            for (index, take) in stage.state.takes.iter().enumerate() {
+                prop_assert_eq!(take.id.0, index);
+                prop_assert!(take.parent.is_none_or(|p| p.0 < index));
+            }
             let buffer = stage.draw(width, height, Depth::True);
             for cell in buffer.content() {
                 prop_assert!(!cell.symbol().contains(char::is_control));

@@ -26,6 +26,7 @@ pub struct Stage {
     queue: VecDeque<Event>,
     pub requests: Vec<Request>,
     pub cancelled: Vec<Ticket>,
+    pub kept: Vec<(app::TakeId, app::Change)>,
     pub quit: bool,
     clock: Duration,
 }
@@ -46,6 +47,7 @@ impl Stage {
             queue: VecDeque::new(),
             requests: Vec::new(),
             cancelled: Vec::new(),
+            kept: Vec::new(),
             quit: false,
             clock: Duration::ZERO,
         };
@@ -73,7 +75,8 @@ impl Stage {
                     self.queue.extend([Event::Cancelled { ticket }, Event::Done { ticket }]);
                 }
                 Effect::Quit => self.quit = true,
-                Effect::Suspend | Effect::Redraw => {}
+                Effect::Keep(id, change) => self.kept.push((id, change)),
+                Effect::Suspend | Effect::Redraw | Effect::EditOutside(_) => {}
             }
         }
     }
@@ -93,6 +96,12 @@ impl Stage {
             self.send(Msg::Engine(event));
         }
         self
+    }
+
+    /// Time passes without keys or events.
+    pub fn rest(&mut self, milliseconds: u64) -> &mut Self {
+        self.clock += Duration::from_millis(milliseconds);
+        self.send(Msg::Clock(self.clock))
     }
 
     /// Delivers all engine events.

@@ -1,9 +1,13 @@
 //! The only mutator of the state: what happened in, what is to be done out.
 
 mod act;
+mod compare;
+mod edit;
 mod engine;
 mod entry;
 mod jobs;
+mod takes;
+mod tokens;
 
 use super::keymap::Lookup;
 use super::{Effect, Key, Layer, ModelState, Msg, State};
@@ -12,6 +16,12 @@ pub use jobs::start;
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
+    let mut effects = happened(state, msg);
+    effects.extend(state.takes.changes().into_iter().map(|(id, change)| Effect::Keep(id, change)));
+    effects
+}
+
+fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
@@ -30,7 +40,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Refused(ticket, error) => engine::failed(state, ticket, error),
         Msg::Clock(now) => {
             state.now = now;
-            Vec::new()
+            edit::due(state)
         }
         Msg::Size(width, height) => {
             state.size = (width, height);
@@ -44,6 +54,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.note = Some(text);
             Vec::new()
         }
+        Msg::Edited(text) => edit::edited(state, &text),
     }
 }
 
@@ -61,7 +72,8 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             let first = state.pending.len() == 1;
             state.pending.clear();
             match state.layers.last() {
-                Some(Layer::Entry(_)) => entry::type_key(state, key),
+                Some(Layer::Entry(_) | Layer::Edit(_)) => entry::type_key(state, key),
+                Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),
                 _ if first || key.code == super::Code::Esc => Vec::new(),
                 // The second key of no sequence: on its own.

@@ -176,6 +176,8 @@ pub struct State {
     pub pending: Vec<Key>,
     /// The cursor over the critique's tokens; `None` follows the newest.
     pub cursor: Option<usize>,
+    /// Rank of the last "biggest move".
+    pub rank: usize,
     /// Lines scrolled in prompt and answer.
     pub text_scroll: usize,
     /// The critique's first row on the screen; `None` follows the cursor, or the newest token.
@@ -230,6 +232,7 @@ impl State {
             layers: Vec::new(),
             pending: Vec::new(),
             cursor: None,
+            rank: 0,
             text_scroll: 0,
             critique_top: None,
             limits: Limits::default(),

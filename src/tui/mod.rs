@@ -10,6 +10,7 @@
 
 pub mod colour;
 mod config;
+mod editor;
 mod input;
 mod keyboard;
 pub mod log;

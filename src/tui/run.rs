@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::output::Painter;
 use super::terminal::{self, Guard};
-use super::{OpenOptions, colour, config, input, keyboard, suspend};
+use super::{OpenOptions, colour, config, editor, input, keyboard, suspend};
 use crate::app::{self, Effect, Example, InMemory, Keeper, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::widgets::{Depth, Theme};
@@ -48,6 +48,7 @@ enum Woke {
     Resized,
     FrameDue,
     Due,
+    Back(Result<String>),
     Look,
 }
 
@@ -70,6 +71,8 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         client,
         keeper: Box::new(InMemory),
+        gate: keyboard::Gate::default(),
+        outside: None,
         guard,
         painter: Painter::new(area),
         area,
@@ -89,6 +92,9 @@ struct Loop {
     theme: Theme,
     client: Client,
     keeper: Box<dyn Keeper>,
+    gate: keyboard::Gate,
+    /// The user's editor has the terminal; what will come back.
+    outside: Option<editor::Outcome>,
     guard: Guard,
     painter: Painter,
     area: Rect,
@@ -106,7 +112,7 @@ impl Loop {
         mut events: Events,
         mut rows: mpsc::Receiver<Msg>,
     ) -> Result<u8> {
-        let mut keys = keyboard::listen()?;
+        let mut keys = keyboard::listen(self.gate.clone())?;
         let mut batch: Vec<Event> = Vec::with_capacity(EVENTS_A_TURN);
         let (mut engine_there, mut more_rows) = (true, true);
         let mut resized: Option<Instant> = None;
@@ -118,18 +124,20 @@ impl Loop {
             }
             let frame = self.last_frame.map_or_else(Instant::now, |at| at + self.pace);
             let due = self.state.due.map(|(at, _)| self.begun + at);
+            let outside = self.outside.is_some();
             let woke = tokio::select! {
                 biased;
                 event = keys.recv() => Woke::Input(event),
                 signal = signals.next() => Woke::Signal(signal),
                 () = sleep_until(resized.unwrap_or(self.begun)), if resized.is_some() => Woke::Resized,
-                () = sleep_until(frame), if self.dirty && resized.is_none() => Woke::FrameDue,
+                () = sleep_until(frame), if self.dirty && resized.is_none() && !outside => Woke::FrameDue,
                 count = events.recv_many(&mut batch, EVENTS_A_TURN), if engine_there => {
                     engine_there = count > 0;
                     Woke::Engine
                 }
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
                 () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => Woke::Due,
+                outcome = ended(&mut self.outside), if outside => Woke::Back(outcome),
                 _ = look.tick() => Woke::Look,
             };
             self.update(Msg::Clock(self.begun.elapsed()))?;
@@ -156,6 +164,8 @@ impl Loop {
                         self.draw()?;
                     }
                 }
+                // It is meant for the editor.
+                Woke::Signal(Signal::End(130) | Signal::Continue | Signal::Resize) if outside => {}
                 Woke::Signal(Signal::End(code)) => self.exit = Some(code),
                 Woke::Signal(Signal::Resize) => resized = Some(Instant::now() + RESIZE_REST),
                 Woke::Signal(Signal::Stop) => suspend::suspend(&self.guard)?,
@@ -170,6 +180,7 @@ impl Loop {
                 Woke::FrameDue => self.draw()?,
                 // The clock has told the state.
                 Woke::Due => self.dirty = true,
+                Woke::Back(outcome) => self.back(outcome)?,
                 Woke::Look if keyboard::gone() => return Ok(129),
                 Woke::Look => {}
                 Woke::Engine => {
@@ -214,13 +225,40 @@ impl Loop {
                         }
                     }
                 }
-                Effect::EditOutside(_) => self.state.note = Some("no editor yet".into()),
+                Effect::EditOutside(text) => self.edit_outside(text)?,
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
                 Effect::Redraw => self.resize()?,
             }
         }
         Ok(())
+    }
+
+    /// Gives the terminal to the user's editor. The loop goes on: it draws nothing until the editor has ended.
+    fn edit_outside(&mut self, text: String) -> Result<()> {
+        if self.outside.is_some() {
+            return Ok(());
+        }
+        if !self.gate.close() {
+            self.gate.open();
+            self.state.note = Some("the keyboard is still being read; once more, please".into());
+            return Ok(());
+        }
+        self.guard.leave();
+        self.outside = Some(editor::start(text)?);
+        Ok(())
+    }
+
+    /// The editor has ended.
+    fn back(&mut self, outcome: Result<String>) -> Result<()> {
+        self.outside = None;
+        self.guard.enter()?;
+        self.gate.open();
+        match outcome {
+            Ok(text) => self.update(Msg::Edited(text))?,
+            Err(error) => self.update(Msg::Note(error.to_string()))?,
+        }
+        self.resize()
     }
 
     /// Asks the terminal for its size and draws every cell.
@@ -233,6 +271,9 @@ impl Loop {
     }
 
     fn draw(&mut self) -> Result<()> {
+        if self.outside.is_some() {
+            return Ok(());
+        }
         let mut buffer = Buffer::empty(self.area);
         let limits = screens::draw(&self.state, &self.theme, self.area, &mut buffer);
         app::update(&mut self.state, Msg::Limits(limits));
@@ -244,6 +285,17 @@ impl Loop {
         self.last_frame = Some(Instant::now());
         self.dirty = false;
         Ok(())
+    }
+}
+
+/// Waits for the editor's end; without one, for ever.
+async fn ended(outside: &mut Option<editor::Outcome>) -> Result<String> {
+    match outside {
+        Some(outcome) => match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Usage("the editor's thread ended: the text stays as it was".into())),
+        },
+        None => std::future::pending().await,
     }
 }
 

@@ -207,20 +207,19 @@ fn step_take(state: &mut State, by: i32) {
     }
 }
 
-/// To the token that moved the reward most; from one of the ranks, to the next (or the one before) in rank.
+/// To the token that moved the reward most; from there, to the next in rank, or back to the one before.
 fn biggest(state: &mut State, next: bool) {
     let ranked = state.critique_take().map(|(take, _)| take.by_change()).unwrap_or_default();
     let last = ranked.len().saturating_sub(1);
-    let at = state.cursor.and_then(|cursor| ranked.iter().position(|index| *index == cursor));
+    let at = state.cursor.filter(|cursor| ranked.get(state.rank) == Some(cursor)).map(|_| state.rank);
     let rank = match (at, next) {
-        (None, true) => 0,
-        (None, false) => last,
+        (None, _) => 0,
         (Some(at), true) => if at == last { 0 } else { at + 1 },
         (Some(at), false) => at.checked_sub(1).unwrap_or(last),
     };
     match ranked.get(rank) {
         Some(index) => {
-            state.cursor = Some(*index);
+            (state.cursor, state.rank) = (Some(*index), rank);
             state.note = Some(format!("move {} of {}", rank + 1, ranked.len()));
             state.focus = Focus::Critique;
             state.critique_top = None;

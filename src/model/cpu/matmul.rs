@@ -9,9 +9,9 @@ use super::simd::{Dots, Lanes, dispatch, pack, panel};
 use crate::model::ops::kernel::{Mat, product};
 
 /// Up to this many rows dot products are fastest.
-const FEW_ROWS: usize = 6;
+const FEW_ROWS: usize = 12;
 /// Up to this many rows, rows in lanes are faster than packing for gemm.
-const SOME_ROWS: usize = 64;
+const SOME_ROWS: usize = 48;
 /// A task reads at least this many weights (256 KiB).
 const TASK: usize = 1 << 16;
 

@@ -201,7 +201,8 @@ fn compute_in(
     let (h, y) = (room(&mut scratch.h, n * hidden), room(&mut scratch.y, n * hidden));
     let q = room(&mut scratch.q, n * q_width);
     let (k, v) = (room(&mut scratch.k, n * kv_width), room(&mut scratch.v, n * kv_width));
-    let (packed, attended) = (room(&mut scratch.packed, n * q_width), room(&mut scratch.attended, n * q_width));
+    let (packed, attended) =
+        (room(&mut scratch.packed, n * q_width), room(&mut scratch.attended, n * q_width));
     let (gate, up) = (room(&mut scratch.gate, n * inner), room(&mut scratch.up, n * inner));
 
     for (index, layer) in model.layers.iter().enumerate() {

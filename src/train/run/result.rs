@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::disk;
-use super::points::point;
+use crate::disk;
+use crate::disk::points::point;
 use super::tensors::{self, Numbers};
 use crate::checkpoint::{Checkpoint, HEAD_DECLARATION, HEAD_UNTRAINED};
 use crate::train::config::Loss;

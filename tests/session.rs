@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+#[path = "session/commands.rs"]
+mod commands;
 #[path = "session/common.rs"]
 mod common;
 #[path = "session/damage.rs"]

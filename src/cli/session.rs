@@ -82,7 +82,7 @@ pub fn session(args: &SessionArgs) -> Result<Exit> {
             let from = from.iter().map(|path| existing(path)).collect::<Result<Vec<_>>>()?;
             let into = Folder::open(&session::named_path(into)?)?;
             let merged = session::merge(&into, &from)?;
-            Ok(told(&merged, &format!("added to {}", into.path().display()))?)
+            told(&merged, &format!("added to {}", into.path().display()))
         }
         Command::Check { session, json } => check(session, *json),
         Command::Backup { session, out } => {
@@ -97,7 +97,10 @@ fn existing(path: &Path) -> Result<Folder> {
 }
 
 fn print(text: &str) -> Result<()> {
-    std::io::stdout().lock().write_all(visible(text).as_bytes()).map_err(|e| Error::io("<standard output>", e))
+    std::io::stdout()
+        .lock()
+        .write_all(visible(text).as_bytes())
+        .map_err(|e| Error::io("<standard output>", e))
 }
 
 fn told(merged: &Merged, what: &str) -> Result<Exit> {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use super::{Digest, Entry, Event, EventId, How, Judged, Label, Opened, Placed, Review, TakeMade, View, encode};
+use super::{
+    Digest, Entry, Event, EventId, How, Judged, Label, Opened, Placed, Review, TakeMade, View, encode,
+};
 
 /// Something that stands: the event that says so, and by whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +41,7 @@ impl TakeRecord {
 }
 
 type Key = (u64, EventId);
+type ByAnnotator<T> = BTreeMap<String, Standing<T>>;
 
 /// All events and what they come to.
 #[derive(Clone, Debug, Default)]
@@ -56,8 +59,9 @@ struct Stands {
     placed: BTreeMap<Digest, Placed>,
     takes: Vec<TakeRecord>,
     take_index: HashMap<EventId, usize>,
-    labels: BTreeMap<Digest, BTreeMap<String, Standing<Label>>>,
-    reviews: BTreeMap<(Digest, usize, Option<Digest>), BTreeMap<String, Standing<Review>>>,
+    labels: BTreeMap<Digest, ByAnnotator<Label>>,
+    /// By example, answer and critique.
+    reviews: BTreeMap<(Digest, usize, Option<Digest>), ByAnnotator<Review>>,
     views: BTreeMap<String, View>,
     opened: Option<Opened>,
 }
@@ -186,7 +190,8 @@ impl Book {
         for entry in self.entries.values().rev().filter(|e| e.by == by && !self.void.contains(&e.id)) {
             match &entry.event {
                 Event::Undo { events } => {
-                    let step = |id: &EventId| self.get(id).is_some_and(|e| e.event.is_step() && wanted(&e.event));
+                    let step =
+                        |id: &EventId| self.get(id).is_some_and(|e| e.event.is_step() && wanted(&e.event));
                     if events.iter().any(step) {
                         return Some(entry);
                     }

@@ -100,7 +100,8 @@ impl Folder {
             return Ok(());
         }
         // What a killed process had begun may lie there.
-        let other = |name: &std::ffi::OsStr| !name.to_string_lossy().starts_with(disk::ASIDE) && name != EXAMPLES;
+        let other =
+            |name: &std::ffi::OsStr| !name.to_string_lossy().starts_with(disk::ASIDE) && name != EXAMPLES;
         let foreign = match fs::read_dir(&self.path) {
             Ok(entries) => entries.flatten().map(|e| e.file_name()).find(|name| other(name)),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -125,7 +126,11 @@ impl Folder {
         let journals = self.journals();
         let folder = if journals.exists() { journals.as_path() } else { nearest };
         let error = access(folder, Access::WRITE_OK | Access::EXEC_OK).err()?;
-        Some(format!("{}: {}; the session is opened for reading only", folder.display(), std::io::Error::from(error)))
+        Some(format!(
+            "{}: {}; the session is opened for reading only",
+            folder.display(),
+            std::io::Error::from(error)
+        ))
     }
 
     #[cfg(not(unix))]
@@ -274,8 +279,9 @@ impl Store {
 /// # Errors
 /// When there is no home folder.
 pub fn default_path() -> Result<PathBuf> {
-    let base = etcetera::choose_base_strategy()
-        .map_err(|_no_home| Error::Usage("no home folder: set HOME or XDG_DATA_HOME, or give --session PATH".into()))?;
+    let base = etcetera::choose_base_strategy().map_err(|_no_home| {
+        Error::Usage("no home folder: set HOME or XDG_DATA_HOME, or give --session PATH".into())
+    })?;
     Ok(base.data_dir().join("outloud").join("sessions"))
 }
 

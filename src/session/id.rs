@@ -115,7 +115,8 @@ pub struct Digest(Arc<str>);
 impl Digest {
     /// Of bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).take(DIGEST / 2).collect();
+        let hex: String =
+            Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).take(DIGEST / 2).collect();
         Self(hex.into())
     }
 

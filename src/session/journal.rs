@@ -86,7 +86,11 @@ impl Journal {
         };
         self.files += 1;
         let path = journals.join(name);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(|e| disk::failed(&path, e))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|e| disk::failed(&path, e))?;
         points::point("journal:created");
         disk::sync_dir(&journals)?;
         Ok(Open { path, file, confirmed: 0 })

@@ -102,7 +102,11 @@ pub fn decode(line: &[u8]) -> Result<Entry, Bad> {
     };
     let written = tail.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(b"\"}"));
     let Some(written) = written else {
-        return Err(damaged(if line.iter().all(|b| *b == 0) { "zero bytes" } else { "no checksum at its end" }));
+        return Err(damaged(if line.iter().all(|b| *b == 0) {
+            "zero bytes"
+        } else {
+            "no checksum at its end"
+        }));
     };
     if sum(body).as_bytes() != written {
         return Err(damaged("bytes that do not match their checksum"));
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_apart_from_damage() {
         let line = String::from_utf8(encode(&entry())).unwrap().replacen("\"v\":1", "\"v\":2", 1);
-        let body = &line[..line.rfind(",\"sum\":\"").unwrap()];
+        let (body, _) = line.rsplit_once(",\"sum\":\"").unwrap();
         let newer = format!("{body},\"sum\":\"{}\"}}", sum(body.as_bytes()));
         assert_eq!(decode(newer.as_bytes()), Err(Bad::Newer(2)));
     }

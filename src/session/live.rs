@@ -219,8 +219,13 @@ impl Work {
     fn name(&mut self, drafts: Vec<Draft>) {
         for draft in drafts {
             self.clock = self.clock.saturating_add(1);
-            let entry =
-                Entry { id: draft.id, clock: self.clock, time: now(), by: self.by.clone(), event: draft.event };
+            let entry = Entry {
+                id: draft.id,
+                clock: self.clock,
+                time: now(),
+                by: self.by.clone(),
+                event: draft.event,
+            };
             self.waiting.push((entry, draft.objects));
         }
     }

@@ -166,7 +166,8 @@ pub fn backup(session: &Folder, to: &Path) -> Result<Merged> {
     if to.exists() {
         return Err(Error::Usage(format!("{}: is there already; give a name that is free", to.display())));
     }
-    let parent = to.parent().filter(|p| *p != Path::new("")).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let parent =
+        to.parent().filter(|p| *p != Path::new("")).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     disk::create_dir_synced(&parent)?;
     let mut done = Merged::default();
     disk::publish(to, "backup", |aside| {

@@ -193,12 +193,16 @@ pub(super) fn scan(
             Ok(entry) => each(Scanned::Event(entry, number + 1, text)),
             Err(Bad::Newer(format)) => {
                 let found = format!("an event of format {format}, written by a newer outloud");
-                each(Scanned::Bad(problem(found, "It is kept and not shown; install the newer version to see it."), text));
+                each(Scanned::Bad(
+                    problem(found, "It is kept and not shown; install the newer version to see it."),
+                    text,
+                ));
             }
             Err(Bad::Damaged(found)) => {
                 let whole = salvage(text);
                 let fix = match whole.len() {
-                    0 => "The line does not count; a copy of the session that has it whole can be merged.".to_owned(),
+                    0 => "The line does not count; a copy of the session that has it whole can be merged."
+                        .to_owned(),
                     n => format!("{n} whole events were found in it and count."),
                 };
                 for (entry, piece) in whole {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use outloud::checkpoint::{Prompt, Reading};
 use outloud::session::{
     Book, Choice, Critique, Draft, Entry, Event, EventId, Example, Folder, How, Journal, Judged, Label, Live,
-    MadeWith, Notice, Notices, Opened, Pen, Placed, Progress, Reader, Review, Sentence, TakeMade, TokenAt, View,
-    WriterId,
+    MadeWith, Notice, Notices, Opened, Pen, Placed, Progress, Reader, Review, Sentence, TakeMade, TokenAt,
+    View, WriterId,
 };
 
 pub fn example(n: usize) -> Example {
@@ -68,8 +68,13 @@ pub fn all_kinds(pen: &mut Pen, n: usize) -> Vec<Draft> {
     let take = pen.write(Event::Take(Box::new(made)));
     let id = take.id.clone();
     drafts.push(take);
-    let verdict =
-        Judged { take: id.clone(), reading: Reading::InPlace, reward: 0.1, critique: judged.clone(), how: None };
+    let verdict = Judged {
+        take: id.clone(),
+        reading: Reading::InPlace,
+        reward: 0.1,
+        critique: judged.clone(),
+        how: None,
+    };
     drafts.push(pen.write_with(Event::Judged(verdict), vec![critique]));
     drafts.push(pen.write(Event::Named { take: id.clone(), name: "the \"better\" one\n".into() }));
     drafts.push(pen.write(Event::Label(Box::new(label(n, "first")))));

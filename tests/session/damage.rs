@@ -56,7 +56,8 @@ fn a_journal_cut_at_every_byte_keeps_every_whole_line() {
     for cut in 0..=whole.bytes.len() {
         let (news, torn) = whole.read(&whole.bytes[..cut]);
         // A line that only lacks its line break is whole.
-        let lines = whole.starts.iter().skip(1).chain([&whole.bytes.len()]).filter(|end| **end <= cut + 1).count();
+        let lines =
+            whole.starts.iter().skip(1).chain([&whole.bytes.len()]).filter(|end| **end <= cut + 1).count();
         assert_eq!(news.entries, whole.entries[..lines], "cut at {cut}");
         assert_eq!(news.problems, [], "cut at {cut}");
         let begun = cut > 0 && !whole.starts.contains(&cut) && cut < whole.bytes.len();
@@ -184,7 +185,10 @@ fn damaged_and_missing_contents_are_told_by_name() {
         assert_eq!(problems[0].file, Path::new(kind).join(format!("{digest}.json")));
         fs::remove_file(&file).unwrap();
         let problems = check(&folder, true).unwrap().problems;
-        assert!(!problems.is_empty() && problems.iter().all(|p| p.line.is_some() && p.found.contains(digest.as_str())));
+        assert!(
+            !problems.is_empty()
+                && problems.iter().all(|p| p.line.is_some() && p.found.contains(digest.as_str()))
+        );
         fs::write(&file, &good).unwrap();
     }
     assert_eq!(check(&folder, true).unwrap().problems, []);

@@ -56,7 +56,8 @@ fn tries_to_write() {
     println!("read-only {}", folder.read_only().unwrap_or("no"));
     let (live, mut notices, mut pen) = live(&dir, "ana");
     write(&live, &mut pen, 1);
-    let error = wait(&mut notices, |n| if let Notice::Failing { error, .. } = n { Some(error) } else { None });
+    let error =
+        wait(&mut notices, |n| if let Notice::Failing { error, .. } = n { Some(error) } else { None });
     println!("failing {error}");
     println!("events {}", book(&dir).len());
     println!("unsaved {}", live.close(Duration::from_secs(10)).unsaved);
@@ -75,7 +76,10 @@ fn in_namespace(script: &str, dir: &Path) -> Option<Output> {
         .env("RUN", "--ignored --nocapture --exact")
         .output();
     match output {
-        Ok(output) if output.status.code() == Some(77) || String::from_utf8_lossy(&output.stderr).contains("unshare") => {
+        Ok(output)
+            if output.status.code() == Some(77)
+                || String::from_utf8_lossy(&output.stderr).contains("unshare") =>
+        {
             eprintln!("SKIPPED: no mount namespace here: {}", String::from_utf8_lossy(&output.stderr));
             None
         }
@@ -143,7 +147,10 @@ fn a_file_system_that_turns_read_only_is_told() {
     let why = &lines(&output, "read-only ")[0];
     assert!(why.contains("Read-only file system") && why.contains("for reading only"), "{why}");
     assert!(lines(&output, "failing ")[0].contains("for reading only"), "{output:?}");
-    assert_eq!((lines(&output, "events "), lines(&output, "unsaved ")), (vec!["12".into()], vec!["1".into()]));
+    assert_eq!(
+        (lines(&output, "events "), lines(&output, "unsaved ")),
+        (vec!["12".into()], vec!["1".into()])
+    );
 }
 
 /// A file that may not grow any further, as a quota does it: the writer goes on in a new file.
@@ -153,9 +160,14 @@ fn a_file_that_cannot_grow_is_left_and_nothing_is_written_twice() {
     let dir = TempDir::new().unwrap();
     let session = dir.path().join("session");
     // Blocks of 512 bytes: about 14 events.
-    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact disks::fills_the_disk --ignored --nocapture";
-    let output =
-        Command::new("sh").args(["-c", script]).arg(this()).env("OUTLOUD_TEST_SESSION", &session).output().unwrap();
+    let script =
+        "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact disks::fills_the_disk --ignored --nocapture";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(this())
+        .env("OUTLOUD_TEST_SESSION", &session)
+        .output()
+        .unwrap();
     let told = lines(&output, "saved ").into_iter().filter(|l| l.contains(':')).collect::<Vec<_>>();
     assert_eq!(told.len(), EVENTS, "{output:?}");
     assert!(lines(&output, "failing ")[0].contains("File too large"), "{output:?}");
@@ -175,7 +187,8 @@ fn a_session_of_a_newer_version_is_read_and_not_written() {
     let before = std::fs::read_dir(dir.path().join("journals")).unwrap().count();
     let (live, mut notices, mut pen) = live(dir.path(), "ana");
     write(&live, &mut pen, 1);
-    let error = wait(&mut notices, |n| if let Notice::Failing { error, .. } = n { Some(error) } else { None });
+    let error =
+        wait(&mut notices, |n| if let Notice::Failing { error, .. } = n { Some(error) } else { None });
     assert!(error.contains("newer outloud"), "{error}");
     assert_eq!(live.close(Duration::from_secs(10)).unsaved, 1);
     assert_eq!(std::fs::read_dir(dir.path().join("journals")).unwrap().count(), before);
@@ -191,7 +204,10 @@ fn an_event_of_a_newer_version_is_told_and_left_alone() {
     let news = Reader::new(&Folder::open(dir.path()).unwrap(), None).poll().unwrap();
     assert_eq!(news.entries, entries);
     assert_eq!(news.problems.len(), 1);
-    assert_eq!((news.problems[0].file.as_path(), news.problems[0].line), (Path::new("journals/bo-0.jsonl"), Some(1)));
+    assert_eq!(
+        (news.problems[0].file.as_path(), news.problems[0].line),
+        (Path::new("journals/bo-0.jsonl"), Some(1))
+    );
     assert!(news.problems[0].to_string().contains("newer outloud"), "{}", news.problems[0]);
     let merged = outloud::session::merge(
         &Folder::open(&dir.path().join("copy")).unwrap(),

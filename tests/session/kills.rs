@@ -114,7 +114,14 @@ fn place(point: &str) -> &'static str {
 #[test]
 fn killed_inside_its_writes() {
     let kills: usize = std::env::var("OUTLOUD_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
-    let moments = ["journal:begin", "journal:inside", "journal:written", "journal:synced", "object:begin", "object:end"];
+    let moments = [
+        "journal:begin",
+        "journal:inside",
+        "journal:written",
+        "journal:synced",
+        "object:begin",
+        "object:end",
+    ];
     let dir = TempDir::new().unwrap();
     let session = dir.path().join("session");
     let mut rng = ChaCha8Rng::seed_from_u64(7);
@@ -136,7 +143,11 @@ fn killed_inside_its_writes() {
         }
         let (at, saved) = victim.kill();
         let place = fell.entry(place(&at)).or_default();
-        if moment.is_some() { place.0 += 1 } else { place.1 += 1 };
+        if moment.is_some() {
+            place.0 += 1
+        } else {
+            place.1 += 1
+        };
         told.extend(saved);
     }
     let folder = Folder::open(&session).unwrap();
@@ -157,7 +168,11 @@ fn killed_inside_its_writes() {
     let report = check(&folder, true).unwrap();
     let left_over = |p: &outloud::session::Problem| p.found == "a file that is no content";
     // Labels of examples whose content was written by another victim are fine; nothing else may be wrong.
-    assert!(report.problems.iter().all(|p| left_over(p) || p.found.contains("needs examples/")), "{:?}", report.problems);
+    assert!(
+        report.problems.iter().all(|p| left_over(p) || p.found.contains("needs examples/")),
+        "{:?}",
+        report.problems
+    );
     println!("{kills} kills fell (stopped there / at random times):");
     for (place, (stopped, random)) in &fell {
         println!("  {stopped:4} {random:4}  {place}");

@@ -41,7 +41,8 @@ struct Copies {
 const EVENTS: usize = 8;
 
 fn copies() -> impl Strategy<Value = Copies> {
-    let part = (0..=EVENTS, 0..=EVENTS, prop::bool::weighted(0.2)).prop_map(|(a, b, bad)| (a.min(b), a.max(b), bad));
+    let part =
+        (0..=EVENTS, 0..=EVENTS, prop::bool::weighted(0.2)).prop_map(|(a, b, bad)| (a.min(b), a.max(b), bad));
     let parts = prop::collection::vec([part.clone(), part.clone(), part], 2..5);
     parts.prop_flat_map(|parts| {
         let order = Just((0..parts.len()).collect::<Vec<_>>()).prop_shuffle();
@@ -51,7 +52,13 @@ fn copies() -> impl Strategy<Value = Copies> {
 
 fn event_of(writer: usize, n: usize) -> Entry {
     let name: WriterId = format!("w{writer}-0").parse().unwrap();
-    entry(&name, n as u64 + 1, (n * 3 + writer) as u64, "ana", Event::Label(Box::new(label(n, format!("{writer} {n}")))))
+    entry(
+        &name,
+        n as u64 + 1,
+        (n * 3 + writer) as u64,
+        "ana",
+        Event::Label(Box::new(label(n, format!("{writer} {n}")))),
+    )
 }
 
 fn make(dir: &Path, parts: &[(usize, usize, bool); 3]) {
@@ -63,7 +70,9 @@ fn make(dir: &Path, parts: &[(usize, usize, bool); 3]) {
             continue;
         }
         folder.store().put(&(from..to).map(|n| example(n).object()).collect::<Vec<_>>()).unwrap();
-        Journal::new(&folder, entries[0].id.writer.clone()).append(&entries.iter().collect::<Vec<_>>()).unwrap();
+        Journal::new(&folder, entries[0].id.writer.clone())
+            .append(&entries.iter().collect::<Vec<_>>())
+            .unwrap();
         if bad {
             let file = dir.join(format!("journals/w{writer}-0.jsonl"));
             let mut bytes = fs::read(&file).unwrap();
@@ -148,7 +157,8 @@ fn a_backup_taken_while_somebody_writes_is_whole() {
     let session = dir.path().join("session");
     let (live, mut notices, mut pen) = live(&session, "ana");
     for n in 0..400 {
-        let draft = pen.write_with(Event::Label(Box::new(label(n, "x".repeat(300)))), vec![example(n).object()]);
+        let draft =
+            pen.write_with(Event::Label(Box::new(label(n, "x".repeat(300)))), vec![example(n).object()]);
         live.save(draft).unwrap();
         if n == 20 {
             saved(&mut notices, 1);
@@ -160,9 +170,15 @@ fn a_backup_taken_while_somebody_writes_is_whole() {
         let report = check(&folder(&copy), true).unwrap();
         assert_eq!((report.problems, report.torn), (Vec::new(), Vec::new()));
         let found = entries(&copy);
-        assert_eq!(found.iter().map(|e| e.id.seq).collect::<Vec<_>>(), (1..=found.len() as u64).collect::<Vec<_>>());
+        assert_eq!(
+            found.iter().map(|e| e.id.seq).collect::<Vec<_>>(),
+            (1..=found.len() as u64).collect::<Vec<_>>()
+        );
     }
     assert!(backup(&folder(&session), &session).unwrap_err().to_string().contains("is there already"));
-    let hidden = fs::read_dir(dir.path()).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with('.'));
+    let hidden = fs::read_dir(dir.path())
+        .unwrap()
+        .flatten()
+        .filter(|e| e.file_name().to_string_lossy().starts_with('.'));
     assert_eq!(hidden.count(), 0);
 }

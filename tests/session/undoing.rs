@@ -136,7 +136,8 @@ fn undo_goes_on_after_a_crash_and_the_screen_opens_where_it_stood() {
 
 #[test]
 fn choices_are_about_answers_not_about_the_screen() {
-    let choices = [Choice::MuchBetter(0), Choice::Better(0), Choice::Tie, Choice::Better(1), Choice::MuchBetter(1)];
+    let choices =
+        [Choice::MuchBetter(0), Choice::Better(0), Choice::Tie, Choice::Better(1), Choice::MuchBetter(1)];
     assert_eq!(choices.map(Choice::ordinal), [2, 1, 0, -1, -2]);
     let label = Label { choice: Some(Choice::MuchBetter(1)), ..Label::draft(example(1).object().digest) };
     let json = serde_json::to_value(&label).unwrap();
@@ -146,7 +147,10 @@ fn choices_are_about_answers_not_about_the_screen() {
 
 #[test]
 fn a_word_is_a_name_and_a_path_a_path() {
-    assert_eq!(named_path(Path::new("no-such-session")).unwrap(), default_path().unwrap().join("no-such-session"));
+    assert_eq!(
+        named_path(Path::new("no-such-session")).unwrap(),
+        default_path().unwrap().join("no-such-session")
+    );
     assert_eq!(named_path(Path::new("/some/where")).unwrap(), Path::new("/some/where"));
     assert_eq!(named_path(Path::new("./here")).unwrap(), Path::new("./here"));
 }

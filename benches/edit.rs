@@ -42,7 +42,10 @@ fn edits() {
     let mut full = Vec::new();
     for input in fresh {
         let (scored, seconds) = engine.score(input, CritiqueText::Ids(critique.clone()), &plain);
-        full.push(seconds * tokens as f64 / (scored.tokens.prompt + scored.tokens.critique - scored.tokens.reused) as f64);
+        full.push(
+            seconds * tokens as f64
+                / (scored.tokens.prompt + scored.tokens.critique - scored.tokens.reused) as f64,
+        );
     }
     let full = median(&full);
     println!("full re-score {:.1} ms", full * 1e3);
@@ -58,7 +61,11 @@ fn edits() {
             times.push(seconds);
         }
         let (share, part) = (median(&times) / full, (suffix + 1) as f64 / tokens as f64);
-        println!("{suffix:>4} tokens after the change: {:.2} ms, {:.2} % of full", median(&times) * 1e3, share * 100.0);
+        println!(
+            "{suffix:>4} tokens after the change: {:.2} ms, {:.2} % of full",
+            median(&times) * 1e3,
+            share * 100.0
+        );
         if suffix == 4 {
             verdict("one word near the end, share of a full re-score", share, "< 0.05", share < 0.05);
         } else {

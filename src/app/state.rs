@@ -345,8 +345,7 @@ impl State {
     pub fn samples(&self) -> Vec<&Take> {
         let Some(shown) = self.take() else { return Vec::new() };
         let fresh = |t: &&Take| matches!(t.how, super::How::Greedy | super::How::Sampled { .. });
-        let alike =
-            |t: &&Take| t.input == shown.input && t.model == shown.model && t.rubric == shown.rubric;
+        let alike = |t: &&Take| t.input == shown.input && t.model == shown.model && t.rubric == shown.rubric;
         let mut all: Vec<&Take> =
             self.takes.of(shown.example, shown.side).filter(fresh).filter(alike).collect();
         let reward = |take: &Take| take.settled().map_or(f32::NEG_INFINITY, |v| v.reward);

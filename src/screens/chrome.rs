@@ -107,7 +107,8 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let contexts = state.contexts();
     let mut bindings = state.keymap.of(contexts);
     // Help and quit stay in sight.
-    bindings.sort_by_key(|b| !matches!(b.hint.as_deref(), Some("help" | "quit" | "run/stop" | "edit critique")));
+    bindings
+        .sort_by_key(|b| !matches!(b.hint.as_deref(), Some("help" | "quit" | "run/stop" | "edit critique")));
     for binding in bindings {
         let Some(hint) = &binding.hint else { continue };
         let key = binding.first_key();

@@ -55,7 +55,8 @@ pub fn draw(
             }
             match (cursor, end) {
                 (true, _) => {
-                    let style = style.patch(theme.style(Meaning::Cursor)).remove_modifier(Modifier::UNDERLINED);
+                    let style =
+                        style.patch(theme.style(Meaning::Cursor)).remove_modifier(Modifier::UNDERLINED);
                     put(c.into(), style, CURSOR);
                 }
                 (false, true) => {}

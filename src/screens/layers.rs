@@ -4,10 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use super::token::quoted;
 use super::{entry, samples, takes};
 use crate::app::{Context, Layer, Limits, Line, LineFor, Palette, State, Steer};
 use crate::widgets::flow::{Flow, Run};
-use super::token::quoted;
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
 
@@ -135,14 +135,7 @@ fn quit(what: &str, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The tokens that could stand at a place.
-fn steer(
-    state: &State,
-    steer: Steer,
-    theme: &Theme,
-    area: Rect,
-    buffer: &mut Buffer,
-    limits: &mut Limits,
-) {
+fn steer(state: &State, steer: Steer, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let token = state.takes.get(steer.take).and_then(|t| t.tokens.get(steer.at));
     let Some(token) = token else { return };
     limits.list = token.alternatives.len().saturating_sub(1);

@@ -46,7 +46,11 @@ fn one_changed_digit_moves_the_reward() {
     assert_eq!(take.phase, Phase::Complete);
     assert_ne!(take.reward(), before.reward());
     for (index, (new, old)) in take.tokens.iter().zip(&before.tokens).enumerate().take(at) {
-        assert_eq!((new.reward, new.stop_here, new.probability), (old.reward, old.stop_here, old.probability), "{index}");
+        assert_eq!(
+            (new.reward, new.stop_here, new.probability),
+            (old.reward, old.stop_here, old.probability),
+            "{index}"
+        );
     }
     assert_eq!(take.tokens[at].stop_here, None, "not known yet");
     // While no key comes what the tokens did is read, from the first new one on.
@@ -169,7 +173,9 @@ fn another_token_is_taken_and_the_model_goes_on() {
     let other = before.tokens[3].alternatives[1].clone();
     assert_eq!(other.text, " *");
     stage.press("enter");
-    let Some(Request::Critique { begin: CritiqueText::Ids(ids), .. }) = stage.requests.last() else { panic!() };
+    let Some(Request::Critique { begin: CritiqueText::Ids(ids), .. }) = stage.requests.last() else {
+        panic!()
+    };
     assert_eq!((&ids[..3], ids[3]), (&before.ids(3)[..], other.id));
     stage.play();
     assert_eq!(stage.state.take().unwrap().how, How::Steered { at: 3, to: other.text });
@@ -198,7 +204,10 @@ fn takes_are_named_and_compared() {
     assert_eq!(stage.state.take().unwrap().name.as_deref(), Some("with an x"));
     stage.press("k c");
     let screen = stage.text(120, 40);
-    assert!(screen.contains("Compare") && screen.contains("with an x") && screen.contains("margin"), "{screen}");
+    assert!(
+        screen.contains("Compare") && screen.contains("with an x") && screen.contains("margin"),
+        "{screen}"
+    );
     stage.press("g i");
     assert!(stage.text(120, 40).contains("Inspect"));
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{compare, edit, entry, jobs, ready, takes, tokens};
 use crate::app::{
-    Action, Effect, Field, Focus, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer, TakeList,
+    Action, Effect, Field, Focus, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
+    TakeList,
 };
 
 /// Lines of a page step.
@@ -214,7 +215,13 @@ fn biggest(state: &mut State, next: bool) {
     let at = state.cursor.filter(|cursor| ranked.get(state.rank) == Some(cursor)).map(|_| state.rank);
     let rank = match (at, next) {
         (None, _) => 0,
-        (Some(at), true) => if at == last { 0 } else { at + 1 },
+        (Some(at), true) => {
+            if at == last {
+                0
+            } else {
+                at + 1
+            }
+        }
         (Some(at), false) => at.checked_sub(1).unwrap_or(last),
     };
     match ranked.get(rank) {
@@ -303,7 +310,9 @@ fn step(state: &mut State, by: i32) {
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
         (
             Some(
-                Layer::Takes(TakeList { picked, .. }) | Layer::Samples(picked) | Layer::Steer(Steer { picked, .. }),
+                Layer::Takes(TakeList { picked, .. })
+                | Layer::Samples(picked)
+                | Layer::Steer(Steer { picked, .. }),
             ),
             _,
         ) => *picked = moved(*picked).min(state.limits.list),
@@ -327,7 +336,9 @@ fn to_end(state: &mut State, last: bool) {
         }
         (
             Some(
-                Layer::Takes(TakeList { picked, .. }) | Layer::Samples(picked) | Layer::Steer(Steer { picked, .. }),
+                Layer::Takes(TakeList { picked, .. })
+                | Layer::Samples(picked)
+                | Layer::Steer(Steer { picked, .. }),
             ),
             _,
         ) => *picked = if last { state.limits.list } else { 0 },

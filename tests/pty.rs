@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "pty/outside.rs"]
+mod outside;
 #[path = "pty/terminal.rs"]
 mod terminal;
 

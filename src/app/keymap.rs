@@ -27,6 +27,8 @@ pub enum Context {
     Entry,
     /// Typing an action's name.
     Palette,
+    /// Typing words to look for.
+    Search,
     /// A question with yes and no.
     Confirm,
 }
@@ -40,13 +42,21 @@ impl Context {
             Self::Critique => "In the critique",
             Self::Entry => "Typing a prompt and an answer",
             Self::Palette => "Palette",
+            Self::Search => "Typing words to look for",
             Self::Confirm => "Before quitting",
         }
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 6] =
-        [Self::Inspect, Self::Critique, Self::Global, Self::Entry, Self::Palette, Self::Confirm];
+    pub const ALL: [Self; 7] = [
+        Self::Inspect,
+        Self::Critique,
+        Self::Global,
+        Self::Entry,
+        Self::Palette,
+        Self::Search,
+        Self::Confirm,
+    ];
 }
 
 /// One row of the key map.
@@ -223,10 +233,11 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 4] = [
+        let stacks: [&[Context]; 5] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Entry],
             &[Context::Palette],
+            &[Context::Search],
             &[Context::Confirm],
         ];
         for stack in stacks {
@@ -282,12 +293,15 @@ fn sequences(keys: &[String], place: &str) -> Result<Vec<Vec<Key>>> {
 fn action(name: &str, known: &[&str], place: &str) -> Result<Action> {
     let deserializer: serde::de::value::StrDeserializer<'_, NameError> = name.into_deserializer();
     Action::deserialize(deserializer).map_err(|_unknown| {
-        let nearest = known
-            .iter()
-            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-        let fix = nearest.map_or_else(String::new, |n| format!("Did you mean `{n}`?"));
+        let fix = nearest(name, known).map_or_else(String::new, |n| format!("Did you mean `{n}`?"));
         Error::invalid(place, format!("action `{name}`"), "an action that exists", fix)
     })
+}
+
+/// The name that was most likely meant.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = |other: &str| strsim::jaro_winkler(other, name);
+    known.iter().copied().max_by(|a, b| near(a).total_cmp(&near(b)))
 }
 
 #[cfg(test)]
@@ -305,7 +319,7 @@ mod tests {
 
     #[test]
     fn an_overlay_replaces_keys_and_names_mistakes() {
-        let file = Path::new("keys.toml");
+        let file = Path::new("keymap.toml");
         let map = Keymap::built_in().unwrap();
         let mine = "[[binding]]\naction = \"run-again\"\ncontext = \"inspect\"\nkeys = [\"R\"]\n";
         let mine = map.clone().overlay(mine, file).unwrap();
@@ -315,7 +329,7 @@ mod tests {
 
         let unknown = "[[binding]]\naction = \"run-agin\"\ncontext = \"inspect\"\nkeys = [\"R\"]\n";
         let error = map.clone().overlay(unknown, file).unwrap_err().to_string();
-        assert!(error.contains("keys.toml") && error.contains("Did you mean `run-again`?"), "{error}");
+        assert!(error.contains("keymap.toml") && error.contains("Did you mean `run-again`?"), "{error}");
 
         let taken = "[[binding]]\naction = \"run-again\"\ncontext = \"inspect\"\nkeys = [\"q\"]\n";
         let error = map.overlay(taken, file).unwrap_err().to_string();

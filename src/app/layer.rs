@@ -2,11 +2,15 @@
 
 use ratatui_textarea::TextArea;
 
+use super::Search;
+
 /// A layer; the topmost gets the keys.
 #[derive(Clone, Debug)]
 pub enum Layer {
-    /// The keys; lines scrolled.
-    Help(usize),
+    /// The keys.
+    Help(Help),
+    /// What to look for, being typed.
+    Search(Typing),
     /// A prompt and an answer being typed.
     Entry(Box<Entry>),
     /// A text in full: a title, lines, lines scrolled.
@@ -15,6 +19,24 @@ pub enum Layer {
     Palette(Palette),
     /// "Really quit?", and what would be lost.
     Quit(String),
+}
+
+/// The keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Help {
+    /// Lines scrolled.
+    pub scroll: usize,
+    /// Only bindings with these words.
+    pub query: String,
+}
+
+/// Words being typed to look for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typing {
+    /// What was typed.
+    pub query: String,
+    /// What was looked for before.
+    pub before: Option<Search>,
 }
 
 /// What an entry is for.

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::entry;
-use crate::app::{Context, Focus, Layer, Limits, Palette, State};
+use crate::app::{Binding, Context, Focus, Help, Layer, Limits, Palette, State};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
@@ -15,7 +15,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
     for layer in &state.layers {
         match layer {
-            Layer::Help(scroll) => help(state, *scroll, theme, body, buffer, limits),
+            Layer::Help(keys) => help(state, keys, theme, body, buffer, limits),
+            // Drawn in the last line, by `chrome`.
+            Layer::Search(_) => {}
             Layer::Entry(text) => entry::draw(text, theme, body, buffer),
             Layer::Detail(title, text, scroll) => detail(title, text, *scroll, theme, body, buffer, limits),
             Layer::Palette(typed) => palette(state, typed, theme, body, buffer),
@@ -25,36 +27,57 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     which_key(state, theme, body, buffer);
 }
 
-/// The keys of the focused pane, then those of the screen, then those of everywhere.
-fn help(state: &State, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+/// Cells for the keys.
+const KEYS: u16 = 24;
+
+/// The keys of the focused pane, then those of the screen, then those of everywhere; only those with the words typed.
+fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let contexts: &[Context] = match state.focus {
         Focus::Critique => &[Context::Critique, Context::Inspect, Context::Global, Context::Entry],
         _ => &[Context::Inspect, Context::Global, Context::Entry],
     };
-    let inner = panel::popup("Keys", area.width.min(104), area.height, theme, area, buffer);
-    let mut rows: Vec<(String, String, Meaning)> = Vec::new();
+    let title = match help.query.trim() {
+        "" => "Keys · / looks for one".to_owned(),
+        words => format!("Keys with ‘{}’", one_line(words)),
+    };
+    let inner = panel::popup(&title, area.width.min(104), area.height, theme, area, buffer);
+    let words: Vec<String> = help.query.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let wanted = |b: &Binding| {
+        let text = format!("{} {} {}", b.name, b.keys_text(), b.desc).to_lowercase();
+        words.iter().all(|word| text.contains(word.as_str()))
+    };
+    // A row is keys beside rows of wrapped words.
+    let mut rows: Vec<(String, Flow, Meaning)> = Vec::new();
+    let wrap = |text: &str| {
+        let run = Run::new(text.to_owned(), theme.style(Meaning::Text), 0);
+        Flow::wrap(&[run], usize::from(inner.width.saturating_sub(KEYS)), theme)
+    };
     for context in contexts {
+        let bindings: Vec<&Binding> = state.keymap.of(&[*context]).into_iter().filter(|b| wanted(b)).collect();
+        if bindings.is_empty() {
+            continue;
+        }
         if !rows.is_empty() {
-            rows.push((String::new(), String::new(), Meaning::Text));
+            rows.push((String::new(), wrap(""), Meaning::Text));
         }
-        rows.push((context.title().to_owned(), String::new(), Meaning::Heading));
-        for binding in state.keymap.of(&[*context]) {
-            rows.push((format!("  {}", binding.keys_text()), binding.desc.clone(), Meaning::Accent));
-        }
+        rows.push((context.title().to_owned(), wrap(""), Meaning::Heading));
+        rows.extend(
+            bindings.iter().map(|b| (format!("  {}", b.keys_text()), wrap(&b.desc), Meaning::Accent)),
+        );
     }
-    limits.layer = rows.len().saturating_sub(usize::from(inner.height));
-    let top = scroll.min(limits.layer);
-    for ((keys, desc, meaning), y) in rows.iter().skip(top).zip(inner.y..inner.bottom()) {
-        buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(*meaning));
-        if inner.width > 26 {
-            buffer.set_stringn(
-                inner.x + 26,
-                y,
-                desc,
-                usize::from(inner.width) - 26,
-                theme.style(Meaning::Text),
-            );
-        }
+    if rows.is_empty() {
+        buffer.set_string(inner.x, inner.y, "no key with these words", theme.style(Meaning::Dim));
+    }
+    let height = rows.iter().map(|(_, desc, _)| desc.len()).sum::<usize>();
+    limits.layer = height.saturating_sub(usize::from(inner.height));
+    let top = help.scroll.min(limits.layer);
+    let lines = rows.iter().flat_map(|(keys, desc, meaning)| {
+        (0..desc.len()).map(move |row| (if row == 0 { keys.as_str() } else { "" }, desc, row, *meaning))
+    });
+    for ((keys, desc, row, meaning), y) in lines.skip(top).zip(inner.y..inner.bottom()) {
+        buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(meaning));
+        let right = Rect { x: inner.x + KEYS, y, width: inner.width.saturating_sub(KEYS), height: 1 };
+        desc.draw(row, right, buffer);
     }
     more(top, limits.layer, theme, inner, buffer);
 }

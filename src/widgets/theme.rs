@@ -42,6 +42,8 @@ meanings! {
     Accent = "accent",
     /// The selected row.
     Selected = "selected",
+    /// What `/` looked for.
+    Found = "found",
     /// The cursor over tokens and in text fields.
     Cursor = "cursor",
     /// A reward above zero.

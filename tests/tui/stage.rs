@@ -27,6 +27,10 @@ pub struct Stage {
     pub requests: Vec<Request>,
     pub cancelled: Vec<Ticket>,
     pub quit: bool,
+    /// What went to the clipboard.
+    pub copied: Vec<(String, String)>,
+    /// What the loop would have done.
+    pub effects: Vec<Effect>,
     clock: Duration,
 }
 
@@ -47,6 +51,8 @@ impl Stage {
             requests: Vec::new(),
             cancelled: Vec::new(),
             quit: false,
+            copied: Vec::new(),
+            effects: Vec::new(),
             clock: Duration::ZERO,
         };
         stage.carry_out(effects);
@@ -73,7 +79,8 @@ impl Stage {
                     self.queue.extend([Event::Cancelled { ticket }, Event::Done { ticket }]);
                 }
                 Effect::Quit => self.quit = true,
-                Effect::Suspend | Effect::Redraw => {}
+                Effect::Copy(what, text) => self.copied.push((what, text)),
+                other => self.effects.push(other),
             }
         }
     }

@@ -2,11 +2,38 @@
 
 use std::fmt::Write as _;
 
-use super::{entry, jobs, ready};
-use crate::app::{Action, Effect, Field, Focus, Layer, Paint, Palette, Series, State};
+use super::{copy, entry, find, jobs, ready};
+use crate::app::{Action, Effect, Field, Focus, Help, Layer, Paint, Palette, Series, State};
 
 /// Lines of a page step.
 const PAGE: i32 = 10;
+
+/// Most times a motion is repeated.
+const MOST: usize = 10_000;
+
+/// An action with the number typed before it: motions are repeated, `G` and `g g` go to that place.
+pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Effect> {
+    match action {
+        Action::First | Action::Last => to_place(state, count.saturating_sub(1)),
+        Action::Up => step(state, -(count.min(MOST) as i32)),
+        Action::Down => step(state, count.min(MOST) as i32),
+        Action::PageUp
+        | Action::PageDown
+        | Action::Left
+        | Action::Right
+        | Action::PreviousWord
+        | Action::NextWord
+        | Action::NextExample
+        | Action::PreviousExample
+        | Action::NextTake
+        | Action::PreviousTake
+        | Action::NextMatch
+        | Action::PreviousMatch
+        | Action::Biggest => return (0..count.clamp(1, MOST)).flat_map(|_| act(state, action)).collect(),
+        _ => return act(state, action),
+    }
+    Vec::new()
+}
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
@@ -54,7 +81,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ModelDetail => model_detail(state),
         Action::Help => match state.layers.last() {
             Some(Layer::Help(_)) => drop(state.layers.pop()),
-            _ => state.layers.push(Layer::Help(0)),
+            _ => state.layers.push(Layer::Help(Help::default())),
         },
         Action::Palette => state.layers.push(Layer::Palette(Palette::default())),
         Action::FocusNext => turn_focus(state, 1),
@@ -63,6 +90,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Cancel => return cancel(state),
         Action::Close => match state.layers.last() {
             Some(Layer::Entry(_)) => entry::close(state),
+            Some(Layer::Search(_)) => find::close(state),
             _ => drop(state.layers.pop()),
         },
         Action::Quit => return quit(state),
@@ -85,6 +113,14 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Undo => with_area(state, |area| area.undo()),
         Action::Redo => with_area(state, |area| area.redo()),
         Action::Accept => return accept(state),
+        Action::Search => find::open(state),
+        Action::NextMatch => find::go(state, 1),
+        Action::PreviousMatch => find::go(state, -1),
+        Action::Copy => return copy::pane(state),
+        Action::CopyRow => return copy::row(state),
+        Action::ShowAll => return vec![Effect::ShowAll],
+        Action::NextTheme => return vec![Effect::NextTheme],
+        Action::ShowLog => return vec![Effect::ShowLog],
     }
     Vec::new()
 }
@@ -95,12 +131,16 @@ pub(super) fn select(state: &mut State, index: usize) {
     state.side = crate::app::Side::Chosen;
     view_changed(state);
     state.text_scroll = 0;
+    state.text_anchor = None;
 }
 
 fn view_changed(state: &mut State) {
     state.cursor = None;
     state.critique_top = None;
     state.rank = 0;
+    if let Some(search) = &mut state.search {
+        search.at = None;
+    }
 }
 
 fn step_example(state: &mut State, by: i32) {
@@ -187,6 +227,7 @@ fn cancel(state: &mut State) -> Vec<Effect> {
     }
     let (effects, stopped) = jobs::stop(state);
     if !stopped {
+        state.search = None;
         state.cursor = None;
         state.critique_top = None;
     }
@@ -221,15 +262,19 @@ pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<
 fn step(state: &mut State, by: i32) {
     let moved = |at: usize| at.saturating_add_signed(by as isize);
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(scroll) | Layer::Detail(_, _, scroll)), _) => {
-            *scroll = moved(*scroll).min(state.limits.layer);
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+            *scroll = moved((*scroll).min(state.limits.layer)).min(state.limits.layer);
         }
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
         (Some(_), _) => {}
         (None, Focus::Examples) => step_example(state, by),
-        (None, Focus::Text) => state.text_scroll = moved(state.text_scroll).min(state.limits.text),
+        (None, Focus::Text) => {
+            state.text_scroll = moved(state.text_scroll).min(state.limits.text);
+            state.text_anchor = None;
+        }
         (None, Focus::Critique) => {
             let top = moved(state.limits.critique_top);
+            state.critique_anchor = None;
             // At its end the view follows again.
             state.critique_top = (top < state.limits.critique).then_some(top);
             state.limits.critique_top = top.min(state.limits.critique);
@@ -239,7 +284,7 @@ fn step(state: &mut State, by: i32) {
 
 fn to_end(state: &mut State, last: bool) {
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(scroll) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
         }
         (Some(_), _) => {}
@@ -247,10 +292,31 @@ fn to_end(state: &mut State, last: bool) {
             let index = if last { state.examples.len().saturating_sub(1) } else { 0 };
             select(state, index);
         }
-        (None, Focus::Text) => state.text_scroll = if last { state.limits.text } else { 0 },
+        (None, Focus::Text) => {
+            state.text_scroll = if last { state.limits.text } else { 0 };
+            state.text_anchor = None;
+        }
         (None, Focus::Critique) => {
             state.critique_top = None;
             state.cursor = if last { None } else { Some(0) };
+        }
+    }
+}
+
+/// To a row, counted from 0: of the list, of a text; of the critique, to a token.
+fn to_place(state: &mut State, place: usize) {
+    match (state.layers.last_mut(), state.focus) {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+            *scroll = place.min(state.limits.layer);
+        }
+        (Some(_), _) => {}
+        (None, Focus::Examples) => select(state, place.min(state.examples.len().saturating_sub(1))),
+        (None, Focus::Text) => {
+            state.text_scroll = place.min(state.limits.text);
+            state.text_anchor = None;
+        }
+        (None, Focus::Critique) => {
+            (state.cursor, state.critique_top) = (Some(place), None);
         }
     }
 }
@@ -305,7 +371,10 @@ fn with_area(state: &mut State, change: impl Fn(&mut ratatui_textarea::TextArea<
 }
 
 fn accept(state: &mut State) -> Vec<Effect> {
-    let Some(Layer::Palette(palette)) = state.layers.last() else { return Vec::new() };
+    let Some(Layer::Palette(palette)) = state.layers.last() else {
+        find::accept(state);
+        return Vec::new();
+    };
     let matches = state.palette(&palette.query);
     let picked = matches.get(palette.picked.min(matches.len().saturating_sub(1))).map(|b| b.action);
     match picked {

@@ -27,12 +27,12 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             }
         }
         Event::Token { ticket, token, .. } => {
-            let now = state.now;
+            let (now, behind) = (state.now, state.waiting > 0);
             if let Some(take) = critique(state, ticket) {
                 take.phase = Phase::Streaming;
                 let reward = token.reward;
                 take.tokens.push(Token::from(*token));
-                rate(take, now);
+                rate(take, now, behind);
                 show(take, now);
                 widen(state, reward);
             }
@@ -152,8 +152,10 @@ fn show(take: &mut Take, now: Duration) {
     }
 }
 
-fn rate(take: &mut Take, now: Duration) {
+/// Tokens per second; while tokens wait to be shown it would be the pace of the screen, not of the model.
+fn rate(take: &mut Take, now: Duration, behind: bool) {
     match take.clock.first {
+        _ if behind => take.clock.rate = None,
         None => {
             take.clock.first = Some(now);
             take.clock.rated = now;

@@ -40,7 +40,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         let (x, _) = buffer.set_stringn(row.x, y, name, room, theme.style(Meaning::Text));
         // Beside the name, where there is room: the reason of a bad row, or how the prompt begins.
         let left = room.saturating_sub(usize::from(x - row.x) + 2);
-        if left >= 12 {
+        if left >= 20 {
             let (about, meaning) = match &example.fault {
                 Some(fault) => (one_line(reason(fault)), Meaning::Error),
                 None => (beginning(&example.prompt), Meaning::Dim),

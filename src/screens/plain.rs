@@ -16,6 +16,9 @@ use crate::widgets::untrusted::{Kind, glyphs, one_line};
 /// Where layers are laid out: high enough that nothing has to be scrolled.
 const PAGE: Rect = Rect { x: 0, y: 0, width: 100, height: 150 };
 
+/// Before the selected row.
+const SELECTED: &str = "selected: ";
+
 /// What was told so far.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -135,7 +138,9 @@ impl Lines {
         }
         let end = state.info().map(|info| info.spec.prompt.end_of_turn.id);
         for token in take.tokens.iter().skip(self.tokens).filter(|t| Some(t.id) != end) {
-            self.words(out, &token.text);
+            // A critique begins with its first word, not with the space before it.
+            let first = take.tokens.first().is_some_and(|first| std::ptr::eq(first, token));
+            self.words(out, if first { token.text.trim_start() } else { &token.text });
         }
         self.tokens = self.tokens.max(take.tokens.len());
         let mut rewards = Vec::new();
@@ -200,7 +205,10 @@ impl Lines {
             self.words(out, more);
         } else {
             let before = std::mem::take(&mut self.layer);
-            for row in now.iter().filter(|row| !before.contains(row)) {
+            let new: Vec<&String> = now.iter().filter(|row| !before.contains(row)).collect();
+            // Where the selection has moved, it alone is told.
+            let moved = before.len() == now.len() && new.iter().any(|row| row.starts_with(SELECTED));
+            for row in new.into_iter().filter(|row| !moved || row.starts_with(SELECTED)) {
                 self.line(out, row);
             }
             if now.is_empty() {
@@ -230,7 +238,15 @@ fn rows(page: &Buffer) -> Vec<String> {
             }
             skip = skip.saturating_sub(1);
         }
-        text.trim_matches(|c: char| c.is_whitespace() || "╭╮╰╯│─▏▸".contains(c)).to_owned()
+        // A mark on the frame is the title's; elsewhere it is at the selected row.
+        let title = text.contains('╭') || text.starts_with('─');
+        let parts = text.split(|c| "╭╮╰╯│─▏".contains(c)).map(str::trim).filter(|part| !part.is_empty());
+        let text = parts.collect::<Vec<_>>().join(", ");
+        match text.strip_prefix('▸') {
+            Some(rest) if title => rest.trim().to_owned(),
+            Some(rest) => format!("{SELECTED}{}", rest.trim()),
+            None => text,
+        }
     };
     page.content().chunks(width).map(row).filter(|text| !text.is_empty()).collect()
 }

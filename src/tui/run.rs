@@ -210,6 +210,10 @@ impl Loop {
                 TermEvent::Resize(..) => self.frames.resized(Instant::now()),
                 event => {
                     if let Some(msg) = input::message(event, &self.state.limits) {
+                        // What was typed to look for has to be drawn before a key goes to where it was found.
+                        if meant && matches!(self.state.layers.last(), Some(app::Layer::Search(_))) {
+                            self.draw()?;
+                        }
                         self.update(msg)?;
                         self.frames.dirty();
                         meant = true;

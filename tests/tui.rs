@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+#[path = "tui/editing.rs"]
+mod editing;
 #[path = "tui/fuzz.rs"]
 mod fuzz;
 #[path = "tui/snapshots.rs"]

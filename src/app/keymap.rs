@@ -23,6 +23,16 @@ pub enum Context {
     Inspect,
     /// The critique pane.
     Critique,
+    /// The Compare screen.
+    Compare,
+    /// The list of takes.
+    Takes,
+    /// A list to pick from.
+    List,
+    /// Editing a text in its pane.
+    Edit,
+    /// Typing a line.
+    Line,
     /// Typing a prompt and an answer.
     Entry,
     /// Typing an action's name.
@@ -40,6 +50,11 @@ impl Context {
             Self::Global => "Everywhere",
             Self::Inspect => "Inspect",
             Self::Critique => "In the critique",
+            Self::Compare => "Compare",
+            Self::Takes => "In the list of takes",
+            Self::List => "In a list",
+            Self::Edit => "Editing in place",
+            Self::Line => "Typing a line",
             Self::Entry => "Typing a prompt and an answer",
             Self::Palette => "Palette",
             Self::Search => "Typing words to look for",
@@ -48,10 +63,15 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Inspect,
         Self::Critique,
+        Self::Compare,
+        Self::Takes,
+        Self::List,
         Self::Global,
+        Self::Edit,
+        Self::Line,
         Self::Entry,
         Self::Palette,
         Self::Search,
@@ -233,8 +253,13 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 5] = [
+        let stacks: [&[Context]; 10] = [
             &[Context::Critique, Context::Inspect, Context::Global],
+            &[Context::Compare, Context::Global],
+            &[Context::Takes, Context::Global],
+            &[Context::List, Context::Global],
+            &[Context::Edit],
+            &[Context::Line],
             &[Context::Entry],
             &[Context::Palette],
             &[Context::Search],

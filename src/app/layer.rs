@@ -2,7 +2,8 @@
 
 use ratatui_textarea::TextArea;
 
-use super::Search;
+use super::edit::area;
+use super::{Edit, Search, TakeId};
 
 /// A layer; the topmost gets the keys.
 #[derive(Clone, Debug)]
@@ -13,6 +14,16 @@ pub enum Layer {
     Search(Typing),
     /// A prompt and an answer being typed.
     Entry(Box<Entry>),
+    /// A text being edited in its pane.
+    Edit(Box<Edit>),
+    /// The takes of the shown example.
+    Takes(TakeList),
+    /// The critiques sampled for what is shown; which one is picked.
+    Samples(usize),
+    /// What could stand at a token of a take.
+    Steer(Steer),
+    /// A line being typed.
+    Line(Line),
     /// A text in full: a title, lines, lines scrolled.
     Detail(String, String, usize),
     /// Actions by name.
@@ -39,13 +50,42 @@ pub struct Typing {
     pub before: Option<Search>,
 }
 
-/// What an entry is for.
+/// The list of takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakeList {
+    /// Index of the picked row.
+    pub picked: usize,
+    /// A take that is held, to be compared with another.
+    pub held: Option<TakeId>,
+}
+
+/// A choice of the token at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryFor {
-    /// A new example.
-    New,
-    /// A new answer for the shown example.
-    Answer,
+pub struct Steer {
+    /// Of which take.
+    pub take: TakeId,
+    /// Index of the token.
+    pub at: usize,
+    /// Index among its alternatives.
+    pub picked: usize,
+}
+
+/// What a line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineFor {
+    /// The name of a take.
+    Name(TakeId),
+    /// The folder of the model to compare with.
+    Model,
+}
+
+/// A line being typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What for.
+    pub purpose: LineFor,
+    /// The text so far.
+    pub text: String,
 }
 
 /// The two text fields.
@@ -60,9 +100,7 @@ pub enum Field {
 /// A prompt and an answer being typed.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What for.
-    pub purpose: EntryFor,
-    /// The prompt; not editable when only the answer is edited.
+    /// The prompt.
     pub prompt: TextArea<'static>,
     /// The answer.
     pub answer: TextArea<'static>,
@@ -72,12 +110,8 @@ pub struct Entry {
 
 impl Entry {
     /// An entry that begins with these texts.
-    pub fn new(purpose: EntryFor, prompt: &str, answer: &str) -> Self {
-        let field = match purpose {
-            EntryFor::New => Field::Prompt,
-            EntryFor::Answer => Field::Answer,
-        };
-        Self { purpose, prompt: area(prompt), answer: area(answer), field }
+    pub fn new(prompt: &str, answer: &str) -> Self {
+        Self { prompt: area(prompt), answer: area(answer), field: Field::Prompt }
     }
 
     /// The field with the cursor.
@@ -92,14 +126,6 @@ impl Entry {
     pub fn texts(&self) -> (String, String) {
         (self.prompt.lines().join("\n"), self.answer.lines().join("\n"))
     }
-}
-
-fn area(text: &str) -> TextArea<'static> {
-    let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
-    area.set_max_histories(10_000);
-    area.move_cursor(ratatui_textarea::CursorMove::Bottom);
-    area.move_cursor(ratatui_textarea::CursorMove::End);
-    area
 }
 
 /// The palette: what was typed and which match is picked.

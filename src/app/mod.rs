@@ -8,6 +8,10 @@
 //! ```
 
 pub mod action;
+pub mod compare;
+mod contexts;
+pub mod diff;
+pub mod edit;
 pub mod example;
 pub mod key;
 pub mod keymap;
@@ -16,15 +20,19 @@ pub mod msg;
 pub mod search;
 pub mod state;
 pub mod take;
+pub mod takes;
 pub mod update;
 
 pub use action::Action;
+pub use compare::{Compare, SwapTable, Swapped, Versus};
+pub use edit::{Edit, Part};
 pub use example::{Answers, Example, Origin, Side};
 pub use key::{Code, Key};
 pub use keymap::{Binding, Context, Keymap};
-pub use layer::{Entry, EntryFor, Field, Help, Layer, Palette, Typing};
+pub use layer::{Entry, Field, Help, Layer, Line, LineFor, Palette, Steer, TakeList, Typing};
 pub use msg::{Effect, Msg};
 pub use search::{Pattern, Search};
-pub use state::{Anchor, Focus, Job, Limits, ModelState, Paint, Screen, Series, State};
-pub use take::{How, Phase, ReEncoded, Take, TakeId, Takes, Token};
+pub use state::{Anchor, Due, Focus, Job, Limits, ModelState, Paint, Screen, Series, State};
+pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
+pub use takes::{Change, InMemory, Keeper, Takes};
 pub use update::{start, update};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Example, Focus, Key, Limits};
+use super::{Change, Example, Focus, Key, Limits, TakeId};
 use crate::engine::{Event, Request, Ticket};
 
 /// What happened.
@@ -34,6 +34,8 @@ pub enum Msg {
     Page(String, String),
     /// Tokens of the critique on the screen that are there but not yet shown.
     Waiting(usize),
+    /// A text came back from the user's editor.
+    Edited(String),
 }
 
 /// What is to be done.
@@ -43,6 +45,10 @@ pub enum Effect {
     Send(Box<Request>),
     /// Stop a ticket.
     Cancel(Ticket),
+    /// Give a text to the user's editor; it comes back as [`Msg::Edited`].
+    EditOutside(String),
+    /// A take has changed; whoever keeps takes looks at it.
+    Keep(TakeId, Change),
     /// Leave.
     Quit,
     /// Suspend to the shell.

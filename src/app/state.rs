@@ -1,16 +1,20 @@
 //! What is true now: plain data, and questions about it that need no drawing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Binding, Context, Example, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
-use crate::engine::{DeviceChoice, Input, ModelInfo, ModelSource, Ticket};
+use super::{Compare, Example, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
+use crate::checkpoint::Method;
+use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
 /// A screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
     /// One example, its critique and reward.
     Inspect,
+    /// Two takes side by side.
+    Compare,
 }
 
 /// A pane of the Inspect screen.
@@ -64,12 +68,41 @@ pub enum Series {
 /// What a running ticket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Loading the model.
-    Load,
-    /// The critique of a take.
-    Critique(TakeId),
+    /// Loading a model.
+    Load(ModelId),
+    /// The critiques of a take and of those after it, so many in all.
+    Critique(TakeId, usize),
+    /// The reward of a take's words as they stand.
+    Live(TakeId),
+    /// Stop-here rewards, probabilities and alternatives of a take's tokens.
+    Details(TakeId),
+    /// The reward of the first take's answer after the second one's critique.
+    Swap(TakeId, TakeId),
+    /// Names of a take's prompt tokens.
+    Tokens(TakeId),
     /// The re-encoded reading of a take.
     ReEncode(TakeId),
+}
+
+impl Job {
+    /// The takes it changes.
+    pub fn takes(self) -> impl Iterator<Item = TakeId> {
+        let (first, count) = match self {
+            Self::Critique(id, count) => (id.0, count),
+            Self::Live(id) | Self::Details(id) | Self::ReEncode(id) | Self::Tokens(id) => (id.0, 1),
+            Self::Load(_) | Self::Swap(..) => (0, 0),
+        };
+        (first..first + count).map(TakeId)
+    }
+}
+
+/// Work that waits for a moment without keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Read the reward of a take's words.
+    Live(TakeId),
+    /// Read what its tokens did.
+    Details(TakeId),
 }
 
 /// A place in a text that stays on the screen when rows change: a view is anchored to its words.
@@ -102,6 +135,10 @@ pub struct Limits {
     pub critique: usize,
     /// Most rows the topmost layer can be scrolled.
     pub layer: usize,
+    /// Index of the last row of the topmost list.
+    pub list: usize,
+    /// Most rows the compared critiques can be scrolled.
+    pub compare: usize,
     /// Where the panes stand: left, top, right, bottom (exclusive).
     pub panes: [Option<(Focus, [u16; 4])>; 3],
 }
@@ -136,6 +173,14 @@ pub struct State {
     pub takes: Takes,
     /// The take shown for each example's answer.
     pub shown: HashMap<(usize, Side), TakeId>,
+    /// Takes that undo went back from, the last one last.
+    pub redo: Vec<TakeId>,
+    /// In place of the model's own critique prompt.
+    pub rubric: Option<Arc<str>>,
+    /// What is compared.
+    pub compare: Compare,
+    /// What is to be done when no key has come until then.
+    pub due: Option<(Duration, Due)>,
     /// Open tickets. An event of any other ticket is stale.
     pub running: HashMap<Ticket, Job>,
     /// Bound of the reward's scale; grows with what is seen.
@@ -150,8 +195,6 @@ pub struct State {
     pub pending: Vec<Key>,
     /// The cursor over the critique's tokens; `None` follows the newest.
     pub cursor: Option<usize>,
-    /// Rank of the last "biggest move".
-    pub rank: usize,
     /// Lines scrolled in prompt and answer.
     pub text_scroll: usize,
     /// The critique's first row on the screen; `None` follows the cursor, or the newest token.
@@ -187,6 +230,11 @@ pub struct State {
 }
 
 impl State {
+    /// The model of every screen but where two are compared.
+    pub const MODEL: ModelId = ModelId(0);
+    /// The other one there.
+    pub const OTHER: ModelId = ModelId(1);
+
     /// A state before anything was asked of the engine.
     pub fn new(keymap: Keymap, source: ModelSource, device: DeviceChoice, examples: Vec<Example>) -> Self {
         let run_first = source == ModelSource::Demo;
@@ -200,6 +248,10 @@ impl State {
             side: Side::Chosen,
             takes: Takes::default(),
             shown: HashMap::new(),
+            redo: Vec::new(),
+            rubric: None,
+            compare: Compare::default(),
+            due: None,
             running: HashMap::new(),
             bound: 2.0,
             screen: Screen::Inspect,
@@ -207,7 +259,6 @@ impl State {
             layers: Vec::new(),
             pending: Vec::new(),
             cursor: None,
-            rank: 0,
             text_scroll: 0,
             critique_top: None,
             text_anchor: None,
@@ -255,7 +306,9 @@ impl State {
     /// The ticket under which the critique on the screen is being written.
     pub fn streaming(&self) -> Option<Ticket> {
         let (shown, _) = self.critique_take()?;
-        let writes = |(_, job): &(&Ticket, &Job)| matches!(job, Job::Critique(id) if *id == shown.id);
+        let writes = |(_, job): &(&Ticket, &Job)| {
+            matches!(job, Job::Critique(..)) && job.takes().any(|id| id == shown.id)
+        };
         self.running.iter().find(writes).map(|(ticket, _)| *ticket)
     }
 
@@ -275,12 +328,70 @@ impl State {
         }
     }
 
+    /// The facts of a model, once it is there.
+    pub fn info_of(&self, model: ModelId) -> Option<&ModelInfo> {
+        match (model, &self.compare.other) {
+            (Self::MODEL, _) => self.info(),
+            (Self::OTHER, Some((_, ModelState::Ready(info)))) => Some(info),
+            _ => None,
+        }
+    }
+
+    /// Whether the model writes no critiques.
+    pub fn is_classic(&self) -> bool {
+        self.info().is_some_and(|i| i.spec.method == Method::Classic)
+    }
+
+    /// Shows a take at its example's answer.
+    pub fn show(&mut self, id: TakeId) {
+        if let Some(take) = self.takes.get(id) {
+            self.shown.insert((take.example, take.side), id);
+        }
+    }
+
     /// The margin of a pair and sigma(margin), when the critiques of both answers are complete.
     pub fn margin(&self, example: usize) -> Option<(f32, f32)> {
-        let reward = |side| self.take_of(example, side)?.verdict.as_ref().map(|verdict| verdict.reward);
+        let reward = |side| self.take_of(example, side)?.settled().map(|verdict| verdict.reward);
         let margin = reward(Side::Chosen)? - reward(Side::Rejected)?;
+        Some((margin, self.sigma(margin)))
+    }
+
+    /// How likely the model holds that the better one is better.
+    pub fn sigma(&self, margin: f32) -> f32 {
         let temperature = self.info().map_or(1.0, |i| i.spec.calibration.temperature) as f32;
-        Some((margin, 1.0 / (1.0 + (-margin / temperature).exp())))
+        1.0 / (1.0 + (-margin / temperature).exp())
+    }
+
+    /// Where a take's reward stands among the rewards of all answers scored so far by the same model under the same
+    /// critique prompt: the share of them (in percent) that are lower, equal ones counted half; and how many they are.
+    pub fn percentile(&self, take: &Take) -> Option<(f32, usize)> {
+        let reward = take.settled()?.reward;
+        let alike = self.shown.values().filter_map(|id| self.takes.get(*id));
+        let alike = alike.filter(|t| t.model == take.model && t.rubric == take.rubric);
+        let (mut lower, mut count) = (0.0, 0);
+        for other in alike.filter_map(|t| t.settled()) {
+            count += 1;
+            lower += match other.reward.partial_cmp(&reward) {
+                Some(std::cmp::Ordering::Less) => 1.0,
+                Some(std::cmp::Ordering::Equal) => 0.5,
+                _ => 0.0,
+            };
+        }
+        (count > 1).then(|| (100.0 * lower / count as f32, count))
+    }
+
+    /// Critiques of what is on the screen, by the same model under the same critique prompt, sampled or greedy: the highest
+    /// reward first, those without one last.
+    pub fn samples(&self) -> Vec<&Take> {
+        let Some(shown) = self.take() else { return Vec::new() };
+        let fresh = |t: &&Take| matches!(t.how, super::How::Greedy | super::How::Sampled { .. });
+        let alike =
+            |t: &&Take| t.input == shown.input && t.model == shown.model && t.rubric == shown.rubric;
+        let mut all: Vec<&Take> =
+            self.takes.of(shown.example, shown.side).filter(fresh).filter(alike).collect();
+        let reward = |take: &Take| take.settled().map_or(f32::NEG_INFINITY, |v| v.reward);
+        all.sort_by(|a, b| reward(b).total_cmp(&reward(a)));
+        all
     }
 
     /// The token the inspector shows: under the cursor, or the newest.
@@ -306,48 +417,15 @@ impl State {
         }
     }
 
-    /// Where keys have a meaning now, innermost first.
-    pub fn contexts(&self) -> &'static [Context] {
-        match (self.layers.last(), self.focus) {
-            (Some(Layer::Entry(_)), _) => &[Context::Entry],
-            (Some(Layer::Palette(_)), _) => &[Context::Palette],
-            (Some(Layer::Search(_)), _) => &[Context::Search],
-            (Some(Layer::Quit(_)), _) => &[Context::Confirm],
-            (Some(Layer::Help(_) | Layer::Detail(..)), _) => &[Context::Global],
-            (None, Focus::Critique) => &[Context::Critique, Context::Inspect, Context::Global],
-            (None, _) => &[Context::Inspect, Context::Global],
-        }
-    }
-
-    /// The palette's matches for what was typed: every action once, best first.
-    pub fn palette(&self, query: &str) -> Vec<&Binding> {
-        let contexts = [Context::Inspect, Context::Critique, Context::Global];
-        let mut seen = Vec::<Action>::new();
-        let words: Vec<String> = query.to_lowercase().split_whitespace().map(str::to_owned).collect();
-        self.keymap
-            .of(&contexts)
-            .into_iter()
-            .filter(|b| !matches!(b.action, Action::Palette | Action::Cancel))
-            .filter(|b| {
-                let text = format!("{} {}", b.name, b.desc).to_lowercase();
-                words.iter().all(|w| text.contains(w.as_str()))
-            })
-            .filter(|b| {
-                let new = !seen.contains(&b.action);
-                seen.push(b.action);
-                new
-            })
-            .collect()
-    }
-
     /// What would be lost by quitting now, if anything.
     pub fn at_stake(&self) -> Option<String> {
-        let critiques = self.running.values().filter(|j| matches!(j, Job::Critique(_))).count();
-        let drafts = self.takes.iter().filter(|t| t.how == super::How::Edited).count();
+        let critiques = self.running.values().filter(|j| matches!(j, Job::Critique(..))).count();
+        let by_hand = |t: &&Take| matches!(t.how, super::How::Edited | super::How::Rewritten);
+        let drafts = self.takes.iter().filter(by_hand).count();
         let typed = self.examples.iter().filter(|e| e.origin == super::Origin::Typed).count();
         let parts: Vec<String> = [
             (critiques, "critique is running", "critiques are running"),
-            (drafts, "edited answer is not saved", "edited answers are not saved"),
+            (drafts, "edited take is not saved", "edited takes are not saved"),
             (typed, "typed example is not saved", "typed examples are not saved"),
         ]
         .iter()

@@ -1,9 +1,10 @@
-//! Takes: one (prompt, answer, critique, reward) and how it came about. They form a tree; nothing is overwritten.
+//! A take: one (prompt, answer, critique, reward) and how it came about.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Side;
-use crate::engine::{Alternative, CritiqueToken, Input, TokenCount, Verdict};
+use crate::engine::{Alternative, CritiqueText, CritiqueToken, Input, ModelId, TokenCount, Verdict};
 
 /// Names a take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,31 @@ pub enum How {
         /// Its temperature.
         temperature: f64,
     },
+    /// The critique was edited by hand; its reward is that of the words as they stand.
+    Rewritten,
+    /// The model went on from given words.
+    Continued,
+    /// Another token was taken at a place of the critique.
+    Steered {
+        /// Index of the token.
+        at: usize,
+        /// The text taken there.
+        to: String,
+    },
+}
+
+impl How {
+    /// In a few words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Edited => "answer edited".into(),
+            Self::Greedy => "greedy".into(),
+            Self::Sampled { seed, .. } => format!("seed {seed}"),
+            Self::Rewritten => "critique edited".into(),
+            Self::Continued => "continued".into(),
+            Self::Steered { at, to } => format!("steered at {} to ‘{}’", at + 1, to.trim()),
+        }
+    }
 }
 
 /// How far a take is.
@@ -41,6 +67,8 @@ pub enum Phase {
     },
     /// The critique is arriving.
     Streaming,
+    /// Its words are there; their reward is being read. Tokens and verdict are of the words before.
+    Scoring,
     /// Complete; the verdict is there.
     Complete,
     /// Stopped by the user; what had arrived stays.
@@ -52,7 +80,7 @@ pub enum Phase {
 impl Phase {
     /// The engine still works on it.
     pub fn is_running(&self) -> bool {
-        matches!(self, Self::Waiting | Self::Prefill { .. } | Self::Streaming)
+        matches!(self, Self::Waiting | Self::Prefill { .. } | Self::Streaming | Self::Scoring)
     }
 }
 
@@ -115,6 +143,14 @@ pub struct Take {
     pub input: Input,
     /// How it came about.
     pub how: How,
+    /// As the user calls it.
+    pub name: Option<String>,
+    /// By which model.
+    pub model: ModelId,
+    /// In place of the reference's critique prompt.
+    pub rubric: Option<Arc<str>>,
+    /// Words of the critique that were given: its beginning or, when it was rewritten, all of it.
+    pub given: CritiqueText,
     /// How far it is.
     pub phase: Phase,
     /// The critique so far, closing end-of-turn included.
@@ -147,6 +183,71 @@ pub struct TakeClock {
 }
 
 impl Take {
+    /// A take of an input, not run.
+    pub fn new(example: usize, side: Side, input: Input, how: How) -> Self {
+        Self {
+            id: TakeId(usize::MAX),
+            parent: None,
+            example,
+            side,
+            input,
+            how,
+            name: None,
+            model: ModelId(0),
+            rubric: None,
+            given: CritiqueText::None,
+            phase: Phase::Draft,
+            tokens: Vec::new(),
+            verdict: None,
+            re_encoded: ReEncoded::Not,
+            counts: TokenCount::default(),
+            specials: Vec::new(),
+            clock: TakeClock::default(),
+        }
+    }
+
+    /// A take made from `parent`: the same example, input, model and rubric.
+    pub fn from(parent: &Self, how: How) -> Self {
+        let mut take = Self::new(parent.example, parent.side, parent.input.clone(), how);
+        (take.parent, take.model, take.rubric) = (Some(parent.id), parent.model, parent.rubric.clone());
+        take
+    }
+
+    /// Its verdict, if that is of the words as they stand.
+    pub fn settled(&self) -> Option<&Verdict> {
+        self.verdict.as_deref().filter(|_| self.phase == Phase::Complete)
+    }
+
+    /// The critique's words: as typed if it was rewritten, else as the verdict tells, else as far as they have come.
+    pub fn words(&self) -> String {
+        match (&self.given, self.verdict.as_ref().and_then(|v| v.critique.as_ref())) {
+            (CritiqueText::Text(text), _) if self.how == How::Rewritten => text.clone(),
+            (_, Some(text)) => text.clone(),
+            _ => {
+                let text: String = self.tokens.iter().map(|t| t.text.as_str()).collect();
+                text.trim_start_matches(' ').to_owned()
+            }
+        }
+    }
+
+    /// Ids of its first `count` tokens.
+    pub fn ids(&self, count: usize) -> Vec<u32> {
+        self.tokens.iter().take(count).map(|t| t.id).collect()
+    }
+
+    /// How many tokens at the beginning have a stop-here reward and a probability.
+    pub fn detailed(&self) -> usize {
+        self.tokens.iter().take_while(|t| t.stop_here.is_some() && t.probability.is_some()).count()
+    }
+
+    /// Its name, or its number with how it came about.
+    pub fn title(&self) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None => format!("#{} {}", self.id.0 + 1, self.how.words()),
+        }
+    }
+
     /// What sets this take apart from a greedy one of the text as it came: for a number shown away from its critique.
     pub fn manner(&self) -> String {
         match (&self.how, self.phase.is_running()) {
@@ -201,60 +302,5 @@ impl Take {
         };
         let stop_here = by(&|i| self.stop_here_change(i));
         if stop_here.is_empty() { by(&|i| self.change(i)) } else { stop_here }
-    }
-}
-
-/// All takes.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Takes(Vec<Take>);
-
-impl Takes {
-    /// Adds a take made from `parent`, not yet run.
-    pub fn add(
-        &mut self,
-        parent: Option<TakeId>,
-        example: usize,
-        side: Side,
-        input: Input,
-        how: How,
-        phase: Phase,
-    ) -> TakeId {
-        let id = TakeId(self.0.len());
-        self.0.push(Take {
-            id,
-            parent,
-            example,
-            side,
-            input,
-            how,
-            phase,
-            tokens: Vec::new(),
-            verdict: None,
-            re_encoded: ReEncoded::Not,
-            counts: TokenCount::default(),
-            specials: Vec::new(),
-            clock: TakeClock::default(),
-        });
-        id
-    }
-
-    /// A take.
-    pub fn get(&self, id: TakeId) -> Option<&Take> {
-        self.0.get(id.0)
-    }
-
-    /// A take, to be changed.
-    pub fn get_mut(&mut self, id: TakeId) -> Option<&mut Take> {
-        self.0.get_mut(id.0)
-    }
-
-    /// All takes of an example's answer, oldest first.
-    pub fn of(&self, example: usize, side: Side) -> impl DoubleEndedIterator<Item = &Take> {
-        self.0.iter().filter(move |t| t.example == example && t.side == side)
-    }
-
-    /// All of them, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Take> {
-        self.0.iter()
     }
 }

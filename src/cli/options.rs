@@ -91,6 +91,7 @@ impl ReadingArgs {
             critique_prompt,
             raw_special: self.raw_special,
             stop_here: self.stop_here,
+            ..ScoreOptions::default()
         })
     }
 }

@@ -284,6 +284,7 @@ mod tests {
             stopped: Some(Stopped::Eot),
             trace: vec![0.1, reward],
             trace_tokens: Vec::new(),
+            choices: Vec::new(),
             stop_here: None,
             prompt_token_ids: vec![1, 2, 3],
             tokens: TokenCount { prompt: 3, critique: 2, reused: 1 },

@@ -15,13 +15,27 @@ pub struct Chooser {
 }
 
 /// A chosen token with its place in the model's raw distribution.
-pub struct Choice {
+pub struct Picked {
     /// Id.
     pub id: u32,
     /// Softmax of the raw logits at temperature 1.
     pub probability: f32,
     /// The likeliest tokens and their probabilities, best first.
     pub alternatives: Vec<(u32, f32)>,
+}
+
+impl Picked {
+    /// A token in its place in raw `logits`, with the likeliest `alternatives`.
+    pub fn weigh(id: u32, logits: &[f32], alternatives: usize) -> Self {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = logits.iter().map(|l| (l - max).exp()).sum();
+        let probability = |id: u32| logits.get(id as usize).map_or(0.0, |l| (l - max).exp() / sum);
+        Self {
+            id,
+            probability: probability(id),
+            alternatives: best(logits, alternatives).into_iter().map(|id| (id, probability(id))).collect(),
+        }
+    }
 }
 
 impl Chooser {
@@ -58,7 +72,7 @@ impl Chooser {
     ///
     /// # Errors
     /// When all logits are NaN or infinite.
-    pub fn choose(&mut self, logits: &[f32], alternatives: usize) -> Result<Choice> {
+    pub fn choose(&mut self, logits: &[f32], alternatives: usize) -> Result<Picked> {
         let penalty = self.sampling.repetition_penalty as f32;
         let mut adjusted: Vec<f32> = logits
             .iter()
@@ -84,14 +98,7 @@ impl Chooser {
         let Some(id) = id else {
             candle_core::bail!("all {} logits are NaN: the weights or the input are damaged", logits.len());
         };
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = logits.iter().map(|l| (l - max).exp()).sum();
-        let probability = |id: u32| logits.get(id as usize).map_or(0.0, |l| (l - max).exp() / sum);
-        Ok(Choice {
-            id,
-            probability: probability(id),
-            alternatives: best(logits, alternatives).into_iter().map(|id| (id, probability(id))).collect(),
-        })
+        Ok(Picked::weigh(id, logits, alternatives))
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Request {
         model: ModelId,
     },
     /// Critique a row, then read the reward. A classic model gives the reward at once.
-    /// Answers: `Prefill`*, `Started`, (`Token` | `StopHere`)*, `Critiqued` | `Failed` | `Cancelled`, `Done`.
+    /// Answers: `Prefill`*, `Started`, `Given`?, (`Token` | `StopHere`)*, `Critiqued` | `Failed` | `Cancelled`, `Done`.
     Critique {
         /// Names this work.
         ticket: Ticket,
@@ -83,6 +83,15 @@ pub enum Request {
         critique: CritiqueText,
         /// How.
         options: ScoreOptions,
+    },
+    /// Name tokens of a loaded model. Answers `Named` or `Failed`, then `Done`, at once.
+    Name {
+        /// Names this work.
+        ticket: Ticket,
+        /// Of which model.
+        model: ModelId,
+        /// The ids.
+        ids: Vec<u32>,
     },
     /// Stop and join. Open work answers `Cancelled`.
     Shutdown,
@@ -135,6 +144,10 @@ pub struct ScoreOptions {
     pub raw_special: bool,
     /// Also the stop-here reward at every critique token.
     pub stop_here: bool,
+    /// When a critique is scored in place: how many likely tokens [`Verdict::choices`] names at each of its tokens; 0: none.
+    pub choices: usize,
+    /// Stop-here rewards and choices of a critique scored in place only from this token on; what stands before was known.
+    pub details_from: usize,
 }
 
 /// How to make critiques.
@@ -217,6 +230,15 @@ pub enum Event {
         /// Special tokens that stood in the texts as text and were escaped (or acted, with `raw_special`).
         specials: Vec<String>,
     },
+    /// The critique begins with given words: their tokens, read in place.
+    Given {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// Ids and texts.
+        tokens: Vec<(u32, String)>,
+        /// Live reward at each.
+        trace: Vec<f32>,
+    },
     /// A critique grew by one token.
     Token {
         /// The request's ticket.
@@ -250,6 +272,13 @@ pub enum Event {
         ticket: Ticket,
         /// The reading.
         verdict: Box<Verdict>,
+    },
+    /// Texts of the ids of a `Name` request, in order.
+    Named {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// One text for each id.
+        texts: Vec<String>,
     },
     /// The work failed; nothing else was touched.
     Failed {
@@ -303,6 +332,15 @@ pub struct Alternative {
     pub probability: f32,
 }
 
+/// What the model thought at the place of a token that it did not write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Probability of the token that stands there (softmax of the raw logits, temperature 1).
+    pub probability: f32,
+    /// The likeliest tokens there, best first.
+    pub alternatives: Vec<Alternative>,
+}
+
 /// A critique with its reward and how both came about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -323,8 +361,11 @@ pub struct Verdict {
     pub trace: Vec<f32>,
     /// Tokens `trace` runs over (end-of-turn included): id and text. In place: the critique's; re-encoded: from `critique_start`.
     pub trace_tokens: Vec<(u32, String)>,
-    /// Stop-here rewards, one less than `trace`; `None` when not asked for.
+    /// Stop-here rewards, one less than `trace`; `None` when not asked for. NaN before `details_from`.
     pub stop_here: Option<Vec<f32>>,
+    /// What the model thought at the place of each token of a scored critique (end-of-turn included), from `details_from`
+    /// on; empty when not asked for.
+    pub choices: Vec<Choice>,
     /// Ids of the prompt.
     pub prompt_token_ids: Vec<u32>,
     /// Token counts.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::choose::Chooser;
-use super::{CritiqueOptions, CritiqueText, Input, ModelId, ScoreOptions, Stopped, Ticket, TokenCount};
-use crate::checkpoint::Formatted;
+use super::{Choice, CritiqueOptions, CritiqueText, Input, ModelId, ScoreOptions, Stopped, Ticket, TokenCount};
+use crate::checkpoint::{Formatted, Reading};
 use crate::model::KvCache;
 
 /// What a ticket asked for.
@@ -124,6 +124,8 @@ pub struct Sample {
     pub trace: Vec<f32>,
     /// Stop-here rewards by position after `start`.
     pub stop_here: Vec<f32>,
+    /// What the model thought at each place, from `details_from` on.
+    pub choices: Vec<Choice>,
     /// Whether everything so far was found in the prefix tree, so that the next token may be, too.
     pub on_tree: bool,
     /// Tokens of the critique taken from earlier work.
@@ -161,6 +163,8 @@ pub enum Phase {
     Reading,
     /// Stop-here rewards have to be read, one fork per position.
     Stopping,
+    /// What the model thought at each place has to be computed, if wanted.
+    Weighing,
     /// All numbers are there.
     Finished,
 }
@@ -169,6 +173,12 @@ impl Job {
     /// True when every sample is finished.
     pub fn finished(&self) -> bool {
         self.prompt.is_none() && self.samples.iter().all(|s| s.phase == Phase::Finished)
+    }
+
+    /// The first critique token whose details are wanted; re-encoded, all are.
+    pub fn details_from(&self) -> usize {
+        let options = self.task.score();
+        if options.reading == Reading::InPlace { options.details_from } else { 0 }
     }
 
     /// Token counts of one sample.

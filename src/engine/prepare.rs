@@ -112,6 +112,7 @@ impl Sample {
             start,
             trace: Vec::new(),
             stop_here: Vec::new(),
+            choices: Vec::new(),
             on_tree: false,
             reused: 0,
             clean: None,

@@ -105,7 +105,8 @@ fn plan(jobs: &mut [Job], loaded: &mut Loaded, events: &mut Vec<Event>) -> Resul
     let eot = loaded.spec.prompt.end_of_turn.id;
     for (j, job) in jobs.iter_mut().enumerate() {
         let options = job.task.score();
-        let live_stop = options.stop_here && options.reading == Reading::InPlace && job.given.is_empty();
+        let known = job.given.len() <= options.details_from;
+        let live_stop = options.stop_here && options.reading == Reading::InPlace && known;
         for s in 0..job.samples.len() {
             let Some(sample) = job.samples.get_mut(s) else { continue };
             let Some(chosen) = sample.chosen.as_ref().filter(|_| sample.phase == Phase::Writing) else {

@@ -63,6 +63,7 @@ pub fn verdict(job: &Job, sample: &Sample, loaded: &Loaded) -> Result<Verdict> {
         } else {
             trace_ids.iter().map(|&id| (id, loaded.text.token_text(id))).collect()
         },
+        choices: sample.choices.clone(),
         stop_here: options.stop_here.then(|| sample.stop_here.clone()).filter(|_| !classic),
         prompt_token_ids: job.formatted.ids.clone(),
         tokens: job.tokens(sample),

@@ -174,6 +174,13 @@ impl Worker {
                 self.waiting.push_back(Waiting { ticket, model, input, critique, task });
                 Ok(())
             }
+            Request::Name { ticket, model, ids } => match self.models.get(&model) {
+                Some(loaded) => {
+                    let texts = ids.iter().map(|id| loaded.text.token_text(*id)).collect();
+                    self.end(ticket, Event::Named { ticket, texts })
+                }
+                None => self.fail(ticket, &Error::Usage("the model is not loaded".into())),
+            },
             Request::Shutdown => {
                 let open: Vec<Ticket> = self.jobs.iter().map(|job| job.ticket).collect();
                 let waiting: Vec<Ticket> = self.waiting.iter().map(|job| job.ticket).collect();

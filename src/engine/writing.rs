@@ -4,13 +4,16 @@ use std::time::Instant;
 
 use candle_core::{DType, Tensor};
 
-use super::choose::{Choice, Chooser};
+use super::choose::{Chooser, Picked};
 use super::job::{Chosen, Job, Lane, Phase, Sample, Task};
 use super::load::Loaded;
 use super::prepare::{catch_up, clean, lane};
-use super::{Alternative, CritiqueToken, Event, Stopped};
+use super::{Alternative, Choice, CritiqueToken, Event, Stopped};
 use crate::Result;
 use crate::checkpoint::{Method, Reading};
+
+/// Tokens weighed in one step at most.
+const WEIGHED: usize = 32;
 
 /// Chooses the next token of every sample that waits for one.
 ///
@@ -43,7 +46,7 @@ pub fn choose(jobs: &mut [Job], loaded: &Loaded) -> Result<()> {
     let logits = loaded.model.logits(&Tensor::cat(&hidden, 0)?)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     for ((sample, alternatives, in_place), logits) in waiting.into_iter().zip(logits) {
         let Some(chooser) = sample.chooser.as_mut() else { continue };
-        let Choice { id, probability, alternatives } = chooser.choose(&logits, alternatives)?;
+        let Picked { id, probability, alternatives } = chooser.choose(&logits, alternatives)?;
         chooser.see(id);
         let chosen = Chosen { id, probability, alternatives, closing: id == eot };
         if id == eot {
@@ -81,7 +84,7 @@ impl Sample {
 /// # Errors
 /// When the tokenizer cannot decode.
 pub fn land(job: &mut Job, s: usize, loaded: &Loaded, events: &mut Vec<Event>) -> Result<()> {
-    let ticket = job.ticket;
+    let (ticket, from) = (job.ticket, job.details_from());
     let Some(sample) = job.samples.get_mut(s) else { return Ok(()) };
     let Some(chosen) = sample.chosen.take() else { return Ok(()) };
     let reward = sample.trace.last().copied().unwrap_or(f32::NAN);
@@ -89,7 +92,7 @@ pub fn land(job: &mut Job, s: usize, loaded: &Loaded, events: &mut Vec<Event>) -
         Phase::Choosing
     } else if job.task.score().stop_here && sample.stop_here.len() + 1 < sample.trace.len() {
         // A critique that was begun with given words: their stop-here rewards are read now.
-        sample.stop_here.clear();
+        sample.stop_here = vec![f32::NAN; from.min(sample.trace.len() - 1)];
         Phase::Stopping
     } else {
         Phase::Finished
@@ -101,17 +104,34 @@ pub fn land(job: &mut Job, s: usize, loaded: &Loaded, events: &mut Vec<Event>) -
         Some(detokenizer) if !chosen.closing => detokenizer.push(chosen.id)?,
         _ => String::new(),
     };
-    let named =
-        |(id, probability): (u32, f32)| Alternative { id, text: loaded.text.token_text(id), probability };
     let token = CritiqueToken {
         index: sample.trace.len() - 1,
         id: chosen.id,
         text,
         reward,
         probability: chosen.probability,
-        alternatives: chosen.alternatives.into_iter().map(named).collect(),
+        alternatives: named(chosen.alternatives, loaded),
     };
     events.push(Event::Token { ticket, sample: s, token: Box::new(token) });
+    Ok(())
+}
+
+fn named(alternatives: Vec<(u32, f32)>, loaded: &Loaded) -> Vec<Alternative> {
+    let named = |(id, probability)| Alternative { id, text: loaded.text.token_text(id), probability };
+    alternatives.into_iter().map(named).collect()
+}
+
+/// What the model thought at the places of the next few tokens of a scored critique.
+fn weigh(sample: &mut Sample, from: usize, alternatives: usize, loaded: &Loaded) -> Result<()> {
+    let next = sample.start + from + sample.choices.len();
+    let end = sample.lane.ids.len().min(next + WEIGHED);
+    let Some(ids) = sample.lane.ids.get(next..end).filter(|ids| !ids.is_empty()) else { return Ok(()) };
+    let hidden = sample.lane.cache.hidden(next - 1, end - 1)?;
+    let logits = loaded.model.logits(&hidden)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+    for (id, logits) in ids.iter().zip(logits) {
+        let Picked { probability, alternatives, .. } = Picked::weigh(*id, &logits, alternatives);
+        sample.choices.push(Choice { probability, alternatives: named(alternatives, loaded) });
+    }
     Ok(())
 }
 
@@ -123,8 +143,12 @@ pub fn advance(job: &mut Job, loaded: &mut Loaded, events: &mut Vec<Event>) -> R
     if let Some(lane) = job.prompt.take_if(|lane| lane.complete()) {
         begin_writing(job, lane, loaded, events)?;
     }
-    let (stop_here, raw) = (job.task.score().stop_here, job.task.score().raw_special);
-    let stop_here = stop_here && loaded.spec.method == Method::Cloud;
+    let options = job.task.score();
+    let (choices, raw) = (options.choices, options.raw_special);
+    let stop_here = options.stop_here && loaded.spec.method == Method::Cloud;
+    let scored = matches!(job.task, Task::Score(_)) && options.reading == Reading::InPlace;
+    let weighed = choices > 0 && scored && loaded.spec.method == Method::Cloud;
+    let from = job.details_from();
     for sample in &mut job.samples {
         if sample.phase == Phase::Rereading {
             loaded.prefixes.insert(&sample.lane.ids, &sample.lane.cache);
@@ -139,11 +163,20 @@ pub fn advance(job: &mut Job, loaded: &mut Loaded, events: &mut Vec<Event>) -> R
         if sample.phase == Phase::Reading {
             catch_up(sample, loaded)?;
             if sample.lane.complete() {
-                sample.phase = if stop_here { Phase::Stopping } else { Phase::Finished };
+                sample.stop_here = vec![f32::NAN; from.min(sample.trace.len().saturating_sub(1))];
+                sample.phase = if stop_here { Phase::Stopping } else { Phase::Weighing };
             }
         }
         if sample.phase == Phase::Stopping && sample.stop_here.len() + 1 >= sample.trace.len() {
-            sample.phase = Phase::Finished;
+            sample.phase = Phase::Weighing;
+        }
+        if sample.phase == Phase::Weighing {
+            if weighed {
+                weigh(sample, from, choices, loaded)?;
+            }
+            if !weighed || from + sample.choices.len() >= sample.trace.len() {
+                sample.phase = Phase::Finished;
+            }
         }
         if sample.phase == Phase::Finished && sample.finished.is_none() {
             sample.finished = Some(Instant::now());
@@ -171,10 +204,16 @@ fn begin_writing(job: &mut Job, lane: Lane, loaded: &mut Loaded, events: &mut Ve
         }
         sample.detokenizer = Some(detokenizer);
         sample.on_tree = lane.total == 0;
+        sample.stop_here = vec![f32::NAN; job.details_from().min(job.given.len())];
         catch_up(&mut sample, loaded)?;
         job.samples.push(sample);
     }
     let tokens = job.samples.first().map(|sample| job.tokens(sample)).unwrap_or_default();
-    events.push(Event::Started { ticket: job.ticket, tokens, specials: job.formatted.specials.clone() });
+    let ticket = job.ticket;
+    events.push(Event::Started { ticket, tokens, specials: job.formatted.specials.clone() });
+    if let Some(sample) = job.samples.first().filter(|_| !job.given.is_empty()) {
+        let tokens = job.given.iter().map(|id| (*id, loaded.text.token_text(*id))).collect();
+        events.push(Event::Given { ticket, tokens, trace: sample.trace.clone() });
+    }
     Ok(())
 }

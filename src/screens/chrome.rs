@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Action, Binding, Layer, ModelState, State};
+use crate::app::{Action, Binding, Layer, ModelState, Screen, State};
 use crate::checkpoint::Method;
 use crate::engine::ModelSource;
 use crate::widgets::untrusted::one_line;
@@ -36,7 +36,11 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Re
 fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let mut x = area.x + 1;
     let room = |x: u16| usize::from(area.right().saturating_sub(x));
-    for (text, meaning) in [("outloud", Meaning::Focus), ("  Inspect", Meaning::Title)] {
+    let screen = match state.screen {
+        Screen::Inspect => "  Inspect",
+        Screen::Compare => "  Compare",
+    };
+    for (text, meaning) in [("outloud", Meaning::Focus), (screen, Meaning::Title)] {
         buffer.set_stringn(x, area.y, text, room(x), theme.style(meaning));
         x += text.width() as u16;
     }
@@ -109,7 +113,9 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     if let Some(count) = state.count {
         put(&format!("{count} × "), Meaning::Focus, area.right());
     }
-    let bindings = state.keymap.of(state.contexts());
+    // In the file's order: the most useful first.
+    let contexts = state.contexts();
+    let bindings: Vec<&Binding> = state.keymap.bindings().iter().filter(|b| contexts.contains(&b.context)).collect();
     let help = bindings.iter().find(|b| b.action == Action::Help);
     let mut end = area.right();
     if let Some(text) = help.map(|b| format!("{} help ", b.first_key())) {
@@ -125,7 +131,7 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let rest = hinted.filter_map(|b| Some((b.first_key(), b.hint.as_deref()?)));
     for (key, hint) in first.into_iter().chain(rest) {
         let width = (key.width() + hint.width() + 3) as u16;
-        if x + width > end {
+        if x + width > end + 1 {
             break;
         }
         buffer.set_string(x, area.y, &key, theme.style(Meaning::Accent));

@@ -4,12 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
+use super::editor::{self, Painted};
 use super::found;
-use crate::app::{Focus, How, Limits, Paint, Phase, State, Take};
+use crate::app::{Edit, Focus, How, Limits, Paint, Part, Phase, State, Take};
 use crate::checkpoint::Method;
 use crate::engine::Stopped;
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::panel::{self, Frame};
+use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
 
 /// Draws the critique, following the cursor or the newest token.
@@ -31,6 +33,11 @@ pub fn draw(
         Paint::Plain => "Critique",
     };
     let title = if area.width < 70 { "Critique" } else { title };
+    if let Some(edit) = state.edit_of(&[Part::Critique]) {
+        let inner = panel::draw("Critique · editing", &right, true, frame, theme, area, buffer);
+        editing(state, edit, theme, inner, buffer);
+        return;
+    }
     let inner = panel::draw(title, &right, focused, frame, theme, area, buffer);
     if inner.height == 0 {
         return;
@@ -42,6 +49,12 @@ pub fn draw(
     match &take.phase {
         Phase::Waiting => line(buffer, inner, "waiting for the engine …", theme.style(Meaning::Dim)),
         Phase::Prefill { done, total } => prefill(*done, *total, theme, inner, buffer),
+        _ if take.tokens.is_empty() && take.how == How::Rewritten => {
+            let text = take.words();
+            let text = if text.is_empty() { "(empty)" } else { text.as_str() };
+            let run = Run::new(text, theme.style(Meaning::Stale), 0);
+            Flow::wrap(&[run], usize::from(inner.width), theme).draw(0, inner, buffer);
+        }
         Phase::Failed(_) if take.tokens.is_empty() => {
             line(buffer, inner, "failed: x shows the whole error", theme.style(Meaning::Error));
         }
@@ -56,6 +69,20 @@ pub fn draw(
         }
         _ => words(state, theme, take, stale, inner, buffer, limits),
     }
+}
+
+/// The text with its cursor, coloured as far as the tokens that were scored last spell it.
+fn editing(state: &State, edit: &Edit, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let scored = state.critique_take().map(|(take, _)| take);
+    let words = scored.map_or(&[][..], |take| {
+        take.tokens.split_last().map_or(&[][..], |(_, words)| words)
+    });
+    let painted = Painted::new(words, &edit.text());
+    let paint = |at: usize| {
+        let value = value(state, scored?, painted.token(at)?)?;
+        Some(theme.heat(value / state.bound))
+    };
+    editor::draw(&edit.area, true, &paint, theme, area, buffer);
 }
 
 fn line(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
@@ -166,8 +193,11 @@ fn status(take: &Take, stale: bool) -> String {
         (_, Some(Stopped::Eos)) => parts.push("ended the text".into()),
         _ => {}
     }
-    if let How::Sampled { seed, .. } = take.how {
-        parts.push(format!("seed {seed}"));
+    if take.phase == Phase::Scoring {
+        parts.push("scoring …".into());
+    }
+    if !matches!(take.how, How::Greedy | How::Edited) {
+        parts.push(one_line(&take.how.words()));
     }
     if !take.tokens.is_empty() {
         parts.push(format!("{} tokens", take.tokens.len()));

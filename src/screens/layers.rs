@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::entry;
-use crate::app::{Binding, Context, Focus, Help, Layer, Limits, Palette, State};
+use super::token::quoted;
+use super::{entry, samples, takes};
+use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Palette, State, Steer};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
@@ -19,6 +20,12 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             // Drawn in the last line, by `chrome`.
             Layer::Search(_) => {}
             Layer::Entry(text) => entry::draw(text, theme, body, buffer),
+            // Drawn in its pane.
+            Layer::Edit(_) => {}
+            Layer::Takes(list) => takes::draw(state, list, theme, body, buffer, limits),
+            Layer::Samples(picked) => samples::draw(state, *picked, theme, body, buffer, limits),
+            Layer::Steer(steer) => self::steer(state, *steer, theme, body, buffer, limits),
+            Layer::Line(typed) => line(typed, theme, body, buffer),
             Layer::Detail(title, text, scroll) => detail(title, text, *scroll, theme, body, buffer, limits),
             Layer::Palette(typed) => palette(state, typed, theme, body, buffer),
             Layer::Quit(what) => quit(what, theme, body, buffer),
@@ -30,12 +37,17 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
 /// Cells for the keys.
 const KEYS: u16 = 24;
 
-/// The keys of the focused pane, then those of the screen, then those of everywhere; only those with the words typed.
+/// The keys of what lies below, then those of everywhere and of typing; only those with the words typed.
 fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
-    let contexts: &[Context] = match state.focus {
-        Focus::Critique => &[Context::Critique, Context::Inspect, Context::Global, Context::Entry],
-        _ => &[Context::Inspect, Context::Global, Context::Entry],
+    let below = state.layers.iter().rev().find(|layer| !matches!(layer, Layer::Help(_) | Layer::Search(_)));
+    let first: &[Context] = match below {
+        Some(Layer::Edit(_)) => &[Context::Edit],
+        Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
+        Some(Layer::Samples(_) | Layer::Steer(_)) => &[Context::List, Context::Global],
+        _ => State::screen_contexts(state.screen, state.focus),
     };
+    let typing = [Context::Edit, Context::Takes, Context::Entry];
+    let contexts = first.iter().chain(typing.iter().filter(|c| !first.contains(c)));
     let title = match help.query.trim() {
         "" => "Keys · / looks for one".to_owned(),
         words => format!("Keys with ‘{}’", one_line(words)),
@@ -143,6 +155,54 @@ fn quit(what: &str, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     buffer.set_stringn(inner.x, inner.y, what, usize::from(inner.width), theme.style(Meaning::Text));
     let keys = "y: quit   n: stay";
     buffer.set_stringn(inner.x, inner.y + 2, keys, usize::from(inner.width), theme.style(Meaning::Accent));
+}
+
+/// The tokens that could stand at a place.
+fn steer(
+    state: &State,
+    steer: Steer,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let token = state.takes.get(steer.take).and_then(|t| t.tokens.get(steer.at));
+    let Some(token) = token else { return };
+    limits.list = token.alternatives.len().saturating_sub(1);
+    let height = token.alternatives.len() as u16 + 4;
+    let title = format!("Instead of {} at {}", quoted(&token.text), steer.at + 1);
+    let inner = panel::popup(&title, 56, height, theme, area, buffer);
+    let picked = steer.picked.min(limits.list);
+    for ((index, other), y) in token.alternatives.iter().enumerate().zip(inner.y..inner.bottom()) {
+        let row = Rect { y, height: 1, ..inner };
+        let mark = if index == picked { "▸" } else { " " };
+        let here = if other.id == token.id { "  stands here" } else { "" };
+        let room = usize::from(inner.width).saturating_sub(8);
+        let text = format!("{mark}{}{here}", quoted(&other.text));
+        buffer.set_stringn(row.x, y, text, room, theme.style(Meaning::Text));
+        panel::right(&format!("{:.4}", other.probability), theme.style(Meaning::Dim), row, y, buffer);
+        if index == picked {
+            buffer.set_style(row, theme.style(Meaning::Selected));
+        }
+    }
+    let keys = "↵ take it: the model goes on from there   esc close";
+    let room = usize::from(inner.width);
+    buffer.set_stringn(inner.x, inner.bottom().saturating_sub(1), keys, room, theme.style(Meaning::Hint));
+}
+
+/// A line being typed.
+fn line(typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let title = match typed.purpose {
+        LineFor::Name(id) => format!("Name of take #{}", id.0 + 1),
+        LineFor::Model => "Folder of the other model, or demo".to_owned(),
+    };
+    let inner = panel::popup(&title, 72, 3, theme, area, buffer);
+    let room = usize::from(inner.width).saturating_sub(1);
+    let text = one_line(&typed.text);
+    // The end is where one types.
+    let skip = text.chars().count().saturating_sub(room);
+    let shown: String = text.chars().skip(skip).collect();
+    buffer.set_stringn(inner.x, inner.y, format!("{shown}▏"), room + 1, theme.style(Meaning::Focus));
 }
 
 /// What can follow the keys pressed so far.

@@ -4,7 +4,9 @@
 //! things can be scrolled) it returns. Imports `app`'s data and `widgets`.
 
 mod chrome;
+mod compare;
 mod critique;
+mod editor;
 mod entry;
 mod examples;
 mod found;
@@ -12,6 +14,8 @@ mod inspect;
 mod layers;
 pub mod plain;
 mod reward;
+mod samples;
+mod takes;
 mod text;
 mod token;
 mod trace;
@@ -19,7 +23,7 @@ mod trace;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::{Limits, State};
+use crate::app::{Limits, Screen, State};
 use crate::widgets::{Meaning, Theme};
 
 /// The smallest screen that is laid out.
@@ -36,7 +40,10 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Li
     }
     buffer.set_style(area, theme.style(Meaning::Text));
     let body = chrome::draw(state, theme, area, buffer);
-    inspect::draw(state, theme, body, buffer, &mut limits);
+    match state.screen {
+        Screen::Inspect => inspect::draw(state, theme, body, buffer, &mut limits),
+        Screen::Compare => compare::draw(state, theme, body, buffer, &mut limits),
+    }
     layers::draw(state, theme, area, buffer, &mut limits);
     limits
 }

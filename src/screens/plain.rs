@@ -6,8 +6,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::layers;
-use crate::app::{Focus, Layer, Limits, ModelState, Phase, ReEncoded, Side, State, TakeId};
+use super::{compare, layers};
+use crate::app::{Focus, Layer, Limits, ModelState, Phase, ReEncoded, Screen, Side, State, TakeId};
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
 use crate::widgets::Theme;
@@ -144,7 +144,7 @@ impl Lines {
         }
         self.tokens = self.tokens.max(take.tokens.len());
         let mut rewards = Vec::new();
-        match (&take.verdict, &take.phase) {
+        match (take.settled(), &take.phase) {
             (Some(verdict), _) => rewards.push(format!("Reward {:+.4}, in-place.", verdict.reward)),
             (None, Phase::Stopped) => rewards.push("Stopped.".into()),
             _ => {}
@@ -189,6 +189,16 @@ impl Lines {
         let mut now = Vec::new();
         if let Some(Layer::Search(typing)) = state.layers.last() {
             now.push(format!("/{}", typing.query));
+        } else if let Some(Layer::Edit(edit)) = state.layers.last() {
+            now.extend(edit.text().lines().map(str::to_owned));
+        } else if state.layers.is_empty() && state.screen == Screen::Compare {
+            // Once what is compared is there.
+            if !state.running.is_empty() {
+                return;
+            }
+            let mut page = Buffer::empty(PAGE);
+            compare::draw(state, theme, PAGE, &mut page, &mut Limits::default());
+            now = rows(&page);
         } else if !state.layers.is_empty() || !state.pending.is_empty() {
             let mut page = Buffer::empty(PAGE);
             layers::draw(state, theme, PAGE, &mut page, &mut Limits::default());

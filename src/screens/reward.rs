@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::app::{Phase, ReEncoded, State, Take};
+use crate::app::{How, Phase, ReEncoded, State, Take};
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::{Meaning, Theme, digits, meter};
 
@@ -59,6 +59,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
 fn reading(take: &Take, stale: bool) -> &'static str {
     match (&take.phase, stale) {
         (_, true) => "stale: of the take before",
+        (Phase::Scoring, _) => "in-place, being read",
         (Phase::Complete, _) => "in-place",
         (Phase::Stopped, _) if !take.tokens.is_empty() => "in-place, where it was stopped",
         (Phase::Streaming, _) => "in-place, live",
@@ -76,6 +77,7 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         lines.push(("P(chosen)", format!("{probability:.3}")));
     }
     if let Some(verdict) = &take.verdict {
+        lines.extend(moved(state, take).map(|text| ("change", text)));
         lines.push(("in-place", format!("{:+.4}", verdict.reward)));
         match &take.re_encoded {
             ReEncoded::Read(other) => {
@@ -100,7 +102,22 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         let how = if edited { " edited" } else { "" };
         lines.push((side.name(), format!("{reward:+.2}{how}{}", other.manner())));
     }
+    let percentile = state.percentile(take);
+    lines.extend(percentile.map(|(share, n)| ("percentile", format!("{share:.0} of {n} scored"))));
     lines
+}
+
+/// How the reward moved from the take before, where only the critique is another one.
+fn moved(state: &State, take: &Take) -> Option<String> {
+    let before = take.parent.and_then(|id| state.takes.get(id))?;
+    if matches!(take.how, How::Greedy | How::Sampled { .. } | How::Edited)
+        || state.incomparable(take, before).is_some()
+        || take.phase == Phase::Scoring
+    {
+        return None;
+    }
+    let change = take.settled()?.reward - before.settled()?.reward;
+    Some(format!("{change:+.4} from #{}", before.id.0 + 1))
 }
 
 fn list(lines: &[(&'static str, String)], theme: &Theme, area: Rect, buffer: &mut Buffer) {

@@ -3,11 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::found;
-use crate::app::{Focus, How, Limits, Phase, State};
+use super::{editor, found};
+use crate::app::{Focus, How, Limits, Part, Phase, State};
 use crate::checkpoint::Prompt;
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::panel::{self, Frame};
+use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, markdown};
 
 /// Draws both, one under the other, scrolled together.
@@ -19,6 +20,15 @@ pub fn draw(
     buffer: &mut Buffer,
     limits: &mut Limits,
 ) {
+    if let Some(edit) = state.edit_of(&[Part::Answer, Part::Rubric]) {
+        let (title, right) = match edit.part {
+            Part::Rubric => ("Critique prompt · editing", "ctrl-s takes it"),
+            _ => ("Answer · editing", "ctrl-s runs it"),
+        };
+        let inner = panel::draw(title, right, true, frame, theme, area, buffer);
+        editor::draw(&edit.area, true, &|_| None, theme, inner, buffer);
+        return;
+    }
     let Some(input) = state.input() else {
         let inner =
             panel::draw("Prompt and answer", "", state.focus == Focus::Text, frame, theme, area, buffer);
@@ -65,6 +75,11 @@ pub fn draw(
             }
         }
     }
+    if state.rubric.is_some() {
+        runs.push(Run::new(format!("{gap}CRITIQUE PROMPT (edited){after}"), label, 0));
+        let rubric = state.rubric.as_deref().unwrap_or_default();
+        runs.push(Run::new(rubric, theme.style(Meaning::Text), 0));
+    }
     let edited = take.is_some_and(|t| t.how == How::Edited || t.input != base(state));
     let mut name = match state.example() {
         Some(example) if example.is_pair() => format!("{gap}ANSWER, {}", state.side.name()),
@@ -99,7 +114,10 @@ fn base(state: &State) -> crate::engine::Input {
 fn takes(state: &State) -> String {
     let all: Vec<_> = state.takes.of(state.selected, state.side).map(|t| t.id).collect();
     match state.take().and_then(|t| all.iter().position(|id| *id == t.id)) {
-        Some(at) if all.len() > 1 => format!("take {} of {}", at + 1, all.len()),
+        Some(at) if all.len() > 1 => {
+            let name = state.take().and_then(|t| t.name.as_ref()).map(|name| format!(" ‘{}’", one_line(name)));
+            format!("take {} of {}{}", at + 1, all.len(), name.unwrap_or_default())
+        }
         _ => String::new(),
     }
 }

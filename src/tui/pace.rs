@@ -155,6 +155,8 @@ fn ticket(event: &Event) -> Option<Ticket> {
         | Event::Started { ticket, .. }
         | Event::Token { ticket, .. }
         | Event::StopHere { ticket, .. }
+        | Event::Given { ticket, .. }
+        | Event::Named { ticket, .. }
         | Event::Critiqued { ticket, .. }
         | Event::Scored { ticket, .. }
         | Event::Failed { ticket, .. }

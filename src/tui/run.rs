@@ -16,7 +16,7 @@ use super::pace::{Frames, Tokens};
 use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
 use super::{OpenOptions, colour, config, input, keyboard, log, suspend};
-use crate::app::{self, Effect, Example, Keymap, Msg, State};
+use crate::app::{self, Effect, Example, InMemory, Keeper, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
 use crate::widgets::{Depth, Theme};
@@ -58,6 +58,7 @@ enum Woke {
     Resized,
     TokenDue,
     FrameDue,
+    Due,
     Look,
 }
 
@@ -87,6 +88,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         state,
         theme,
         client,
+        keeper: Box::new(InMemory),
         guard,
         painter: Painter::new(area),
         lines: plain.then(Lines::default),
@@ -107,6 +109,7 @@ struct Loop {
     state: State,
     theme: Theme,
     client: Client,
+    keeper: Box<dyn Keeper>,
     guard: Guard,
     painter: Painter,
     /// Lines of text in place of a screen.
@@ -141,6 +144,7 @@ impl Loop {
             }
             let now = Instant::now();
             let (layout, token, frame) = (self.frames.layout_due(), self.tokens.due(), self.frames.due(now));
+            let due = self.state.due.map(|(at, _)| self.begun + at);
             let woke = tokio::select! {
                 biased;
                 event = keys.recv() => Woke::Input(event),
@@ -154,6 +158,7 @@ impl Loop {
                 }
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
                 msg = told.recv() => Woke::Told(msg),
+                () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => Woke::Due,
                 _ = look.tick() => Woke::Look,
             };
             self.update(Msg::Clock(self.begun.elapsed()))?;
@@ -173,6 +178,8 @@ impl Loop {
                     self.hear(due)?;
                 }
                 Woke::FrameDue => self.draw()?,
+                // The clock has told the state.
+                Woke::Due => self.frames.dirty(),
                 Woke::Look if keyboard::gone() => return Ok(129),
                 Woke::Look => {}
                 Woke::Engine => {
@@ -261,10 +268,19 @@ impl Loop {
                 Effect::Send(request) => {
                     let ticket = ticket(&request);
                     if let (Err(error), Some(ticket)) = (self.client.send(*request), ticket) {
-                        app::update(&mut self.state, Msg::Refused(ticket, error.to_string()));
+                        self.update(Msg::Refused(ticket, error.to_string()))?;
                     }
                 }
                 Effect::Cancel(ticket) => self.client.cancel(ticket),
+                Effect::Keep(id, change) => {
+                    if let Some(take) = self.state.takes.get(id) {
+                        let kept = self.keeper.keep(take, change);
+                        if let Err(error) = kept {
+                            self.state.note = Some(error.to_string());
+                        }
+                    }
+                }
+                Effect::EditOutside(_) => self.state.note = Some("no editor yet".into()),
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
                 Effect::Redraw => self.resize()?,
@@ -350,9 +366,10 @@ fn send(bytes: &[u8]) -> Result<()> {
 
 fn ticket(request: &Request) -> Option<crate::engine::Ticket> {
     match request {
-        Request::Load { ticket, .. } | Request::Critique { ticket, .. } | Request::Score { ticket, .. } => {
-            Some(*ticket)
-        }
+        Request::Load { ticket, .. }
+        | Request::Critique { ticket, .. }
+        | Request::Score { ticket, .. }
+        | Request::Name { ticket, .. } => Some(*ticket),
         Request::Unload { .. } | Request::Shutdown => None,
     }
 }

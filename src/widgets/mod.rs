@@ -6,6 +6,7 @@
 pub mod chart;
 pub mod digits;
 pub mod flow;
+pub mod histogram;
 pub mod markdown;
 pub mod meter;
 pub mod panel;

@@ -52,6 +52,7 @@ fn verdict(reward: f32) -> Verdict {
         stopped: Some(Stopped::Eot),
         trace: vec![0.5, reward],
         trace_tokens: Vec::new(),
+        choices: Vec::new(),
         stop_here: None,
         prompt_token_ids: vec![1],
         tokens: TokenCount::default(),

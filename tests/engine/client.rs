@@ -129,6 +129,8 @@ impl Running {
             | Event::StopHere { ticket, .. }
             | Event::Critiqued { ticket, .. }
             | Event::Scored { ticket, .. }
+            | Event::Given { ticket, .. }
+            | Event::Named { ticket, .. }
             | Event::Failed { ticket, .. }
             | Event::Cancelled { ticket } => *ticket,
             Event::Done { ticket } => return self.done.push(*ticket),

@@ -119,6 +119,7 @@ pub fn options(example: &Example, reading: Reading) -> CritiqueOptions {
             critique_prompt: example.critique_prompt.clone(),
             raw_special: example.raw_special(),
             stop_here: true,
+            ..ScoreOptions::default()
         },
         max_tokens: example.max_tokens,
         alternatives: 8,

@@ -59,6 +59,26 @@ const KEYS: &[&str] = &[
     "3",
     "0",
     "世",
+    "p",
+    "u",
+    "U",
+    "t",
+    "N",
+    "H",
+    "M",
+    "I",
+    "o",
+    "d",
+    "L",
+    "c",
+    "ctrl-g",
+    "ctrl-z",
+    "ctrl-a",
+    "ctrl-x",
+    "ctrl-v",
+    "alt-c",
+    "shift-left",
+    "delete",
 ];
 
 proptest! {
@@ -80,11 +100,16 @@ proptest! {
                 None => drop(stage.send(Msg::Scroll(None, events as i32 - 3))),
             }
             stage.step(events * 5);
+            stage.rest(40 * events as u64);
             let takes = stage.state.takes.iter().count();
             prop_assert!(takes >= most);
             most = takes;
             let (width, height) = if index % 7 == 0 { (width / 2 + 1, height / 2 + 1) } else { (width, height) };
             stage.send(Msg::Size(width, height));
+            for (index, take) in stage.state.takes.iter().enumerate() {
+                prop_assert_eq!(take.id.0, index);
+                prop_assert!(take.parent.is_none_or(|p| p.0 < index));
+            }
             let buffer = stage.draw(width, height, Depth::True);
             let told = lines.append(&stage.state, &theme);
             prop_assert!(!told.contains(|c: char| c.is_control() && c != '\r' && c != '\n'));

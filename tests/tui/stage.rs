@@ -26,6 +26,7 @@ pub struct Stage {
     queue: VecDeque<Event>,
     pub requests: Vec<Request>,
     pub cancelled: Vec<Ticket>,
+    pub kept: Vec<(app::TakeId, app::Change)>,
     pub quit: bool,
     /// What went to the clipboard.
     pub copied: Vec<(String, String)>,
@@ -50,6 +51,7 @@ impl Stage {
             queue: VecDeque::new(),
             requests: Vec::new(),
             cancelled: Vec::new(),
+            kept: Vec::new(),
             quit: false,
             copied: Vec::new(),
             effects: Vec::new(),
@@ -80,6 +82,7 @@ impl Stage {
                 }
                 Effect::Quit => self.quit = true,
                 Effect::Copy(what, text) => self.copied.push((what, text)),
+                Effect::Keep(id, change) => self.kept.push((id, change)),
                 other => self.effects.push(other),
             }
         }
@@ -100,6 +103,12 @@ impl Stage {
             self.send(Msg::Engine(event));
         }
         self
+    }
+
+    /// Time passes without keys or events.
+    pub fn rest(&mut self, milliseconds: u64) -> &mut Self {
+        self.clock += Duration::from_millis(milliseconds);
+        self.send(Msg::Clock(self.clock))
     }
 
     /// Delivers all engine events.

@@ -167,7 +167,7 @@ fn an_edited_answer_is_a_new_take_and_marks_the_old_critique_stale() {
     let mut stage = Stage::finished();
     let takes = |stage: &Stage| stage.state.takes.of(stage.state.selected, stage.state.side).count();
     let before = takes(&stage);
-    stage.press("e 'x' esc");
+    stage.press("a 'x' esc");
     let take = stage.state.take().unwrap();
     assert_eq!((take.phase.clone(), take.how.clone()), (Phase::Draft, How::Edited));
     assert!(take.input.answer.ends_with("coins.x"));

@@ -215,7 +215,7 @@ fn the_bottom_line_keeps_the_useful_keys_and_help_at_80_columns() {
     let mut stage = Stage::finished();
     let screen = stage.text(80, 24);
     let last = screen.lines().last().unwrap();
-    for hint in ["space run/stop", "e edit", "m biggest", "n new", "tab pane", "? help"] {
+    for hint in ["space run", "e edit", "a answer", "m biggest", "n new", "tab pane", "? help"] {
         assert!(last.contains(hint), "{hint}: {last}");
     }
     assert!(stage.text(60, 16).lines().last().unwrap().ends_with("? help"));

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{copy, entry, find, jobs, ready};
-use crate::app::{Action, Effect, Field, Focus, Help, Layer, Paint, Palette, Series, State};
+use super::{compare, copy, edit, entry, find, jobs, ready, takes, tokens};
+use crate::app::{
+    Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer, TakeList,
+};
 
 /// Lines of a page step.
 const PAGE: i32 = 10;
+/// Critiques sampled at once.
+const SAMPLES: usize = 8;
 
 /// Most times a motion is repeated.
 const MOST: usize = 10_000;
@@ -29,7 +33,8 @@ pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Ef
         | Action::PreviousTake
         | Action::NextMatch
         | Action::PreviousMatch
-        | Action::Biggest => return (0..count.clamp(1, MOST)).flat_map(|_| act(state, action)).collect(),
+        | Action::Biggest
+        | Action::PreviousBiggest => return (0..count.clamp(1, MOST)).flat_map(|_| act(state, action)).collect(),
         _ => return act(state, action),
     }
     Vec::new()
@@ -37,6 +42,7 @@ pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Ef
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
+        Action::RunOrStop if state.screen == Screen::Compare => return compare::run(state),
         Action::RunOrStop => {
             let (effects, stopped) = jobs::stop(state);
             if stopped || !ready(state) {
@@ -54,12 +60,57 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::NextExample => step_example(state, 1),
         Action::PreviousExample => step_example(state, -1),
-        Action::EditAnswer => entry::open_answer(state),
+        Action::EditCritique => edit::open(state, Part::Critique),
+        Action::EditAnswer => edit::open(state, Part::Answer),
+        Action::EditRubric => edit::open(state, Part::Rubric),
+        Action::CritiqueOutside | Action::Outside => return edit::outside(state, Part::Critique),
+        Action::AnswerOutside => return edit::outside(state, Part::Answer),
+        Action::GoOn => {
+            return match state.layers.last() {
+                Some(Layer::Edit(_)) => edit::go_on(state),
+                _ => edit::go_on_here(state),
+            };
+        }
+        Action::Steer => return edit::choose(state),
+        Action::UndoTake => takes::undo(state),
+        Action::RedoTake => takes::redo(state),
+        Action::ShowTakes => takes::list(state),
+        Action::NameTake => takes::name(state),
+        Action::Hold => takes::compare(state, true),
+        Action::CompareTakes => takes::compare(state, false),
+        Action::Sample => {
+            if !ready(state) {
+                return Vec::new();
+            }
+            if state.is_classic() {
+                state.note = Some("a classic reward model: it writes no critiques".into());
+                return Vec::new();
+            }
+            let effects = jobs::sample(state, SAMPLES);
+            if !matches!(state.layers.last(), Some(Layer::Samples(_))) {
+                state.layers.push(Layer::Samples(0));
+            }
+            return effects;
+        }
+        Action::ShowSamples => {
+            if state.samples().is_empty() {
+                state.note = Some("no critique yet: N samples eight".into());
+            } else {
+                state.layers.push(Layer::Samples(0));
+            }
+        }
+        Action::ExactTokens => return tokens::show(state),
+        Action::ShowCompare => compare::show(state),
+        Action::Versus => compare::versus(state),
+        Action::LoadOther => compare::ask_model(state),
+        Action::Swap => return compare::swap(state),
+        Action::Diff => state.compare.plain = !state.compare.plain,
         Action::NewExample => entry::open_new(state),
         Action::OtherSide => other_side(state),
         Action::NextTake => step_take(state, 1),
         Action::PreviousTake => step_take(state, -1),
-        Action::Biggest => biggest(state),
+        Action::Biggest => biggest(state, true),
+        Action::PreviousBiggest => biggest(state, false),
         Action::Paint => {
             state.paint = match state.paint {
                 Paint::StopHere => Paint::Reward,
@@ -86,11 +137,15 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Palette => state.layers.push(Layer::Palette(Palette::default())),
         Action::FocusNext => turn_focus(state, 1),
         Action::FocusPrevious => turn_focus(state, 2),
-        Action::ShowInspect => state.layers.clear(),
+        Action::ShowInspect => {
+            state.layers.clear();
+            state.screen = Screen::Inspect;
+        }
         Action::Cancel => return cancel(state),
         Action::Close => match state.layers.last() {
             Some(Layer::Entry(_)) => entry::close(state),
             Some(Layer::Search(_)) => find::close(state),
+            Some(Layer::Edit(_)) => return edit::close(state, false),
             _ => drop(state.layers.pop()),
         },
         Action::Quit => return quit(state),
@@ -108,10 +163,35 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Right => step_cursor(state, 1),
         Action::PreviousWord => step_word(state, -1),
         Action::NextWord => step_word(state, 1),
-        Action::Submit => return entry::submit(state),
+        Action::Submit => {
+            return match state.layers.last() {
+                Some(Layer::Edit(_)) => edit::close(state, true),
+                _ => entry::submit(state),
+            };
+        }
         Action::OtherField => other_field(state),
-        Action::Undo => with_area(state, |area| area.undo()),
-        Action::Redo => with_area(state, |area| area.redo()),
+        Action::Undo => return with_area(state, |area| area.undo()),
+        Action::Redo => return with_area(state, |area| area.redo()),
+        Action::Cut => return with_area(state, |area| area.cut()),
+        Action::PasteText => return with_area(state, |area| area.paste()),
+        Action::CopyText => {
+            let area = match state.layers.last_mut() {
+                Some(Layer::Edit(edit)) => &mut edit.area,
+                Some(Layer::Entry(entry)) => entry.area_mut(),
+                _ => return Vec::new(),
+            };
+            if area.is_selecting() {
+                area.copy();
+                return vec![Effect::Copy("selection".into(), area.yank_text())];
+            }
+            state.note = Some("nothing is selected: shift and the arrows select".into());
+        }
+        Action::SelectAll => {
+            return with_area(state, |area| {
+                area.select_all();
+                true
+            });
+        }
         Action::Accept => return accept(state),
         Action::Search => find::open(state),
         Action::NextMatch => find::go(state, 1),
@@ -137,7 +217,6 @@ pub(super) fn select(state: &mut State, index: usize) {
 fn view_changed(state: &mut State) {
     state.cursor = None;
     state.critique_top = None;
-    state.rank = 0;
     if let Some(search) = &mut state.search {
         search.at = None;
     }
@@ -174,17 +253,21 @@ fn step_take(state: &mut State, by: i32) {
     }
 }
 
-/// To the token that moved the reward most; pressed again, to the next in rank.
-fn biggest(state: &mut State) {
+/// To the token that moved the reward most; from one of the ranks, to the next (or the one before) in rank.
+fn biggest(state: &mut State, next: bool) {
     let ranked = state.critique_take().map(|(take, _)| take.by_change()).unwrap_or_default();
-    if state.cursor.is_none() {
-        state.rank = 0;
-    }
-    match ranked.get(state.rank).or_else(|| ranked.first()) {
+    let last = ranked.len().saturating_sub(1);
+    let at = state.cursor.and_then(|cursor| ranked.iter().position(|index| *index == cursor));
+    let rank = match (at, next) {
+        (None, true) => 0,
+        (None, false) => last,
+        (Some(at), true) => if at == last { 0 } else { at + 1 },
+        (Some(at), false) => at.checked_sub(1).unwrap_or(last),
+    };
+    match ranked.get(rank) {
         Some(index) => {
             state.cursor = Some(*index);
-            state.note = Some(format!("move {} of {}", (state.rank % ranked.len()) + 1, ranked.len()));
-            state.rank = (state.rank + 1) % ranked.len();
+            state.note = Some(format!("move {} of {}", rank + 1, ranked.len()));
             state.focus = Focus::Critique;
             state.critique_top = None;
         }
@@ -252,7 +335,7 @@ pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<
     let focus = state.focus;
     state.focus = pane.unwrap_or(focus);
     match (state.layers.last(), state.focus) {
-        (None, Focus::Examples) => step_example(state, lines.signum()),
+        (None, Focus::Examples) if state.screen == Screen::Inspect => step_example(state, lines.signum()),
         _ => step(state, lines),
     }
     state.focus = focus;
@@ -266,7 +349,14 @@ fn step(state: &mut State, by: i32) {
             *scroll = moved((*scroll).min(state.limits.layer)).min(state.limits.layer);
         }
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
+        (
+            Some(
+                Layer::Takes(TakeList { picked, .. }) | Layer::Samples(picked) | Layer::Steer(Steer { picked, .. }),
+            ),
+            _,
+        ) => *picked = moved(*picked).min(state.limits.list),
         (Some(_), _) => {}
+        (None, _) if state.screen == Screen::Compare => compare::scroll(state, by as isize),
         (None, Focus::Examples) => step_example(state, by),
         (None, Focus::Text) => {
             state.text_scroll = moved(state.text_scroll).min(state.limits.text);
@@ -287,7 +377,16 @@ fn to_end(state: &mut State, last: bool) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
         }
+        (
+            Some(
+                Layer::Takes(TakeList { picked, .. }) | Layer::Samples(picked) | Layer::Steer(Steer { picked, .. }),
+            ),
+            _,
+        ) => *picked = if last { state.limits.list } else { 0 },
         (Some(_), _) => {}
+        (None, _) if state.screen == Screen::Compare => {
+            state.compare.top = if last { state.limits.compare } else { 0 };
+        }
         (None, Focus::Examples) => {
             let index = if last { state.examples.len().saturating_sub(1) } else { 0 };
             select(state, index);
@@ -351,37 +450,68 @@ fn step_word(state: &mut State, by: isize) {
 }
 
 fn other_field(state: &mut State) {
-    match state.layers.last_mut() {
-        Some(Layer::Entry(entry)) if entry.purpose == crate::app::EntryFor::New => {
-            entry.field = match entry.field {
-                Field::Prompt => Field::Answer,
-                Field::Answer => Field::Prompt,
-            };
-        }
-        _ => state.note = Some("only the answer is edited here; n types a new prompt".into()),
+    if let Some(Layer::Entry(entry)) = state.layers.last_mut() {
+        entry.field = match entry.field {
+            Field::Prompt => Field::Answer,
+            Field::Answer => Field::Prompt,
+        };
     }
 }
 
-fn with_area(state: &mut State, change: impl Fn(&mut ratatui_textarea::TextArea<'static>) -> bool) {
-    if let Some(Layer::Entry(entry)) = state.layers.last_mut()
-        && !change(entry.area_mut())
-    {
-        state.note = Some("nothing more".into());
-    }
-}
-
-fn accept(state: &mut State) -> Vec<Effect> {
-    let Some(Layer::Palette(palette)) = state.layers.last() else {
-        find::accept(state);
-        return Vec::new();
+fn with_area(
+    state: &mut State,
+    change: impl Fn(&mut ratatui_textarea::TextArea<'static>) -> bool,
+) -> Vec<Effect> {
+    let done = match state.layers.last_mut() {
+        Some(Layer::Entry(entry)) => change(entry.area_mut()),
+        Some(Layer::Edit(edit)) => change(&mut edit.area),
+        _ => return Vec::new(),
     };
-    let matches = state.palette(&palette.query);
-    let picked = matches.get(palette.picked.min(matches.len().saturating_sub(1))).map(|b| b.action);
-    match picked {
-        Some(action) => {
-            state.layers.pop();
-            act(state, action)
-        }
-        None => Vec::new(),
+    if !done {
+        state.note = Some("nothing to do".into());
     }
+    edit::changed(state)
+}
+
+/// What is picked or typed in the topmost layer.
+fn accept(state: &mut State) -> Vec<Effect> {
+    match state.layers.last().cloned() {
+        Some(Layer::Palette(palette)) => {
+            let matches = state.palette(&palette.query);
+            let picked = matches.get(palette.picked.min(matches.len().saturating_sub(1))).map(|b| b.action);
+            if let Some(action) = picked {
+                state.layers.pop();
+                return act(state, action);
+            }
+        }
+        Some(Layer::Takes(_)) => {
+            if let Some(id) = takes::picked(state) {
+                state.layers.pop();
+                takes::to(state, id);
+            }
+        }
+        Some(Layer::Samples(picked)) => {
+            let id = ranked(state).get(picked).copied();
+            if let Some(id) = id {
+                state.layers.pop();
+                takes::to(state, id);
+            }
+        }
+        Some(Layer::Search(_)) => find::accept(state),
+        Some(Layer::Steer(_)) => return edit::steer(state),
+        Some(Layer::Line(line)) => {
+            state.layers.pop();
+            match line.purpose {
+                LineFor::Name(id) => state.takes.name(id, &line.text),
+                LineFor::Model => return compare::load(state, &line.text),
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The sampled critiques as they are listed.
+fn ranked(state: &State) -> Vec<crate::app::TakeId> {
+    state.samples().iter().map(|take| take.id).collect()
 }

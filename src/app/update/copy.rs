@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::{Effect, Focus, State};
+use crate::app::{Effect, Focus, How, State};
 
 /// The text of the pane with the focus.
 pub(super) fn pane(state: &mut State) -> Vec<Effect> {
@@ -24,7 +24,7 @@ pub(super) fn row(state: &mut State) -> Vec<Effect> {
     let (Some(input), Some(example)) = (state.input(), state.example()) else { return nothing(state) };
     let mut row = json!({"id": example.id, "prompt": input.prompt, "answer": input.answer});
     if let (Some(map), Some((take, false))) = (row.as_object_mut(), state.critique_take())
-        && let Some(verdict) = &take.verdict
+        && let Some(verdict) = take.settled()
     {
         map.insert("critique".into(), json!(verdict.critique));
         map.insert("reward".into(), json!(verdict.reward));
@@ -37,8 +37,9 @@ pub(super) fn row(state: &mut State) -> Vec<Effect> {
 fn critique(state: &State) -> Option<String> {
     let (take, _) = state.critique_take()?;
     let end = state.info().map(|info| info.spec.prompt.end_of_turn.id);
-    let text = match take.verdict.as_ref().and_then(|v| v.critique.clone()) {
-        Some(text) => text,
+    let text = match take.settled() {
+        Some(_) => take.words(),
+        None if take.how == How::Rewritten => take.words(),
         None => take.tokens.iter().filter(|t| Some(t.id) != end).map(|t| t.text.as_str()).collect(),
     };
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())

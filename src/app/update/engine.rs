@@ -2,70 +2,84 @@
 
 use std::time::Duration;
 
-use super::jobs;
-use crate::app::{Effect, Job, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
-use crate::engine::{Event, Ticket, Verdict};
+use super::{compare, jobs};
+use crate::app::{Effect, Job, Layer, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
+use crate::app::{Due, Swapped};
+use crate::engine::{Event, ModelId, ModelInfo, Ticket, Verdict};
 
 /// How often the large number changes while tokens stream.
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
 /// How often tokens per second are computed anew.
 const RATE_EVERY: Duration = Duration::from_millis(500);
+/// Rest after a score before what its tokens did is read, while the text is still being edited.
+const DETAILS_REST: Duration = Duration::from_millis(400);
 
 pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
+    let now = state.now;
     match event {
         Event::Loaded { ticket, info, .. } => return loaded(state, ticket, info),
         Event::Prefill { ticket, done, total } => {
-            if let Some(take) = critique(state, ticket) {
-                take.phase = Phase::Prefill { done, total };
+            for id in critiques(state, ticket) {
+                set(state, id, |take| take.phase = Phase::Prefill { done, total });
             }
         }
         Event::Started { ticket, tokens, specials } => {
-            if let Some(take) = critique(state, ticket) {
-                take.phase = Phase::Streaming;
-                take.counts = tokens;
-                take.specials = specials;
+            for id in critiques(state, ticket) {
+                let specials = specials.clone();
+                set(state, id, |take| {
+                    (take.phase, take.counts, take.specials) = (Phase::Streaming, tokens, specials);
+                });
             }
         }
-        Event::Token { ticket, token, .. } => {
-            let (now, behind) = (state.now, state.waiting > 0);
-            if let Some(take) = critique(state, ticket) {
-                take.phase = Phase::Streaming;
-                let reward = token.reward;
-                take.tokens.push(Token::from(*token));
-                rate(take, now, behind);
-                show(take, now);
-                widen(state, reward);
+        Event::Given { ticket, tokens, trace } => {
+            for id in critiques(state, ticket) {
+                let parent = parent(state, id);
+                set(state, id, |take| take.tokens = rebuild(&tokens, &trace, &[], parent.as_ref()));
             }
         }
-        Event::StopHere { ticket, index, reward, .. } => {
-            let now = state.now;
-            let Some(take) = critique(state, ticket) else { return Vec::new() };
-            if let Some(token) = take.tokens.get_mut(index) {
-                token.stop_here = Some(reward);
-                show(take, now);
+        Event::Token { ticket, sample, token } => {
+            let behind = state.waiting > 0;
+            if let Some(id) = critiques(state, ticket).nth(sample) {
+                widen(state, token.reward);
+                set(state, id, |take| {
+                    take.phase = Phase::Streaming;
+                    take.tokens.push(Token::from(*token));
+                    rate(take, now, behind);
+                    show(take, now);
+                });
+            }
+        }
+        Event::StopHere { ticket, sample, index, reward } => {
+            if let Some(id) = critiques(state, ticket).nth(sample) {
                 widen(state, reward);
+                set(state, id, |take| {
+                    if let Some(token) = take.tokens.get_mut(index) {
+                        token.stop_here = Some(reward);
+                        show(take, now);
+                    }
+                });
             }
         }
         Event::Critiqued { ticket, verdicts } => {
-            if let (Some(Job::Critique(id)), Some(verdict)) =
-                (state.running.get(&ticket).copied(), verdicts.into_iter().next())
-            {
+            let mut effects = Vec::new();
+            let ids: Vec<TakeId> = critiques(state, ticket).collect();
+            for (id, verdict) in ids.into_iter().zip(verdicts) {
                 complete(state, id, verdict);
-                return jobs::re_encode(state, id).into_iter().collect();
+                effects.extend(jobs::re_encode(state, id));
+                effects.extend(jobs::details(state, id));
             }
+            return effects;
         }
-        Event::Scored { ticket, verdict } => {
-            if let Some(Job::ReEncode(id)) = state.running.get(&ticket).copied() {
-                widen(state, verdict.reward);
-                if let Some(take) = state.takes.get_mut(id) {
-                    take.re_encoded = ReEncoded::Read(verdict);
-                }
+        Event::Scored { ticket, verdict } => return scored(state, ticket, *verdict),
+        Event::Named { ticket, texts } => {
+            if let Some(Job::Tokens(id)) = state.running.get(&ticket).copied() {
+                super::tokens::named(state, id, &texts);
             }
         }
         Event::Failed { ticket, error } => return failed(state, ticket, error),
         Event::Cancelled { ticket } => {
-            if let Some(take) = critique(state, ticket) {
-                take.phase = Phase::Stopped;
+            for id in critiques(state, ticket) {
+                state.takes.end(id, Phase::Stopped);
             }
         }
         Event::Done { ticket } => {
@@ -76,19 +90,35 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
     Vec::new()
 }
 
-fn critique(state: &mut State, ticket: Ticket) -> Option<&mut Take> {
-    match state.running.get(&ticket)? {
-        Job::Critique(id) => state.takes.get_mut(*id),
-        _ => None,
+/// The takes that a ticket writes critiques for; none if it is stale.
+fn critiques(state: &State, ticket: Ticket) -> impl Iterator<Item = TakeId> + use<> {
+    let job = state.running.get(&ticket).copied().filter(|job| matches!(job, Job::Critique(..)));
+    job.into_iter().flat_map(Job::takes)
+}
+
+fn set(state: &mut State, id: TakeId, change: impl FnOnce(&mut Take)) {
+    if let Some(take) = state.takes.get_mut(id) {
+        change(take);
     }
 }
 
-fn loaded(state: &mut State, ticket: Ticket, info: Box<crate::engine::ModelInfo>) -> Vec<Effect> {
-    if state.running.get(&ticket) != Some(&Job::Load) {
-        return Vec::new();
+/// The take that a take was made from, if what it knows of its tokens holds for the other one too.
+fn parent(state: &State, id: TakeId) -> Option<Take> {
+    let take = state.takes.get(id)?;
+    let parent = state.takes.get(take.parent?)?;
+    let alike = parent.input == take.input && parent.model == take.model && parent.rubric == take.rubric;
+    alike.then(|| parent.clone())
+}
+
+fn loaded(state: &mut State, ticket: Ticket, info: Box<ModelInfo>) -> Vec<Effect> {
+    match state.running.get(&ticket) {
+        Some(Job::Load(State::MODEL)) => {
+            state.model = ModelState::Ready(info);
+            run_first(state)
+        }
+        Some(Job::Load(_)) => compare::loaded(state, info),
+        _ => Vec::new(),
     }
-    state.model = ModelState::Ready(info);
-    run_first(state)
 }
 
 /// At the start the first example runs as soon as both it and the model are there.
@@ -97,52 +127,132 @@ pub(super) fn run_first(state: &mut State) -> Vec<Effect> {
     if there && std::mem::take(&mut state.run_first) { jobs::run(state, None) } else { Vec::new() }
 }
 
-/// A ticket came to nothing; only its own work is touched.
-pub(super) fn failed(state: &mut State, ticket: Ticket, error: String) -> Vec<Effect> {
+fn scored(state: &mut State, ticket: Ticket, verdict: Verdict) -> Vec<Effect> {
     match state.running.get(&ticket).copied() {
-        Some(Job::Load) => state.model = ModelState::Failed(error),
-        Some(Job::Critique(id)) => {
-            if let Some(take) = state.takes.get_mut(id) {
-                take.phase = Phase::Failed(error);
-            }
-        }
         Some(Job::ReEncode(id)) => {
-            if let Some(take) = state.takes.get_mut(id) {
-                take.re_encoded = ReEncoded::Failed(error);
-            }
+            widen(state, verdict.reward);
+            set(state, id, |take| take.re_encoded = ReEncoded::Read(Box::new(verdict)));
         }
-        None => {}
+        Some(Job::Live(id)) => {
+            complete(state, id, verdict);
+            let open = matches!(state.layers.last(), Some(Layer::Edit(edit)) if edit.take == Some(id));
+            if open {
+                state.due.get_or_insert((state.now + DETAILS_REST, Due::Details(id)));
+                return Vec::new();
+            }
+            return jobs::details(state, id).into_iter().chain(jobs::re_encode(state, id)).collect();
+        }
+        Some(Job::Details(id)) => details(state, id, &verdict),
+        Some(Job::Swap(answer, critique)) => {
+            widen(state, verdict.reward);
+            state.compare.swaps.insert((answer, critique), Swapped::Reward(verdict.reward));
+        }
+        _ => {}
     }
     Vec::new()
 }
 
-/// The verdict is the truth: tokens are rebuilt from it, keeping what only the stream told.
+/// A ticket came to nothing; only its own work is touched.
+pub(super) fn failed(state: &mut State, ticket: Ticket, error: String) -> Vec<Effect> {
+    if let Some(job) = state.running.get(&ticket).copied() {
+        came_to_nothing(state, job, &error);
+    }
+    Vec::new()
+}
+
+/// What a failure leaves of a job.
+pub(super) fn came_to_nothing(state: &mut State, job: Job, error: &str) {
+    match job {
+        Job::Load(ModelId(0)) => state.model = ModelState::Failed(error.to_owned()),
+        Job::Load(_) => compare::failed(state, error),
+        Job::Critique(..) => {
+            for id in job.takes() {
+                state.takes.end(id, Phase::Failed(error.to_owned()));
+            }
+        }
+        Job::Live(id) => {
+            // What is there belongs to the words before.
+            set(state, id, |take| (take.tokens, take.verdict) = (Vec::new(), None));
+            state.takes.end(id, Phase::Failed(error.to_owned()));
+        }
+        Job::ReEncode(id) => set(state, id, |take| take.re_encoded = ReEncoded::Failed(error.to_owned())),
+        Job::Swap(answer, critique) => {
+            state.compare.swaps.insert((answer, critique), Swapped::Failed(error.to_owned()));
+        }
+        Job::Details(_) | Job::Tokens(_) => state.note = Some(error.to_owned()),
+    }
+}
+
+/// The verdict is the truth: tokens are rebuilt from it, keeping what only the stream, or the take before, told.
 fn complete(state: &mut State, id: TakeId, verdict: Verdict) {
-    let bound = verdict.trace.iter().chain(verdict.stop_here.iter().flatten()).copied();
+    let known = verdict.stop_here.iter().flatten().filter(|r| !r.is_nan());
+    let bound = verdict.trace.iter().chain(known).copied();
     let most = bound.chain([verdict.reward]).fold(0.0, |a: f32, b| a.max(b.abs()));
     widen(state, most);
-    let Some(take) = state.takes.get_mut(id) else { return };
-    let mut streamed = std::mem::take(&mut take.tokens).into_iter();
-    let stop_here = verdict.stop_here.as_deref().unwrap_or_default();
-    take.tokens = verdict
-        .trace_tokens
-        .iter()
-        .zip(&verdict.trace)
-        .enumerate()
-        .map(|(index, ((id, text), reward))| {
-            let known = streamed.next().filter(|t| t.id == *id);
-            let (probability, alternatives) =
-                known.map_or((None, Vec::new()), |t| (t.probability, t.alternatives));
-            let stop_here = stop_here.get(index).copied();
-            Token { id: *id, text: text.clone(), reward: *reward, stop_here, probability, alternatives }
-        })
-        .collect();
-    take.counts = verdict.tokens;
-    if verdict.timing.decode_s > 0.0 && !take.tokens.is_empty() {
-        take.clock.rate = Some(take.tokens.len() as f64 / verdict.timing.decode_s);
+    let parent = parent(state, id);
+    set(state, id, |take| {
+        let own = std::mem::take(&mut take.tokens);
+        take.tokens = rebuild(&verdict.trace_tokens, &verdict.trace, &own, parent.as_ref());
+        let stop_here = verdict.stop_here.iter().flatten().map(|r| Some(*r).filter(|r| !r.is_nan()));
+        for (token, reward) in take.tokens.iter_mut().zip(stop_here) {
+            token.stop_here = reward.or(token.stop_here);
+        }
+        take.counts = verdict.tokens;
+        if verdict.stopped.is_some() && verdict.timing.decode_s > 0.0 && !take.tokens.is_empty() {
+            take.clock.rate = Some(take.tokens.len() as f64 / verdict.timing.decode_s);
+        }
+        take.verdict = Some(Box::new(verdict));
+    });
+    state.takes.end(id, Phase::Complete);
+}
+
+/// Tokens with their rewards, and with what is known of them from tokens after the same words.
+fn rebuild(tokens: &[(u32, String)], trace: &[f32], own: &[Token], parent: Option<&Take>) -> Vec<Token> {
+    let parents = parent.map(|take| take.tokens.as_slice()).unwrap_or_default();
+    let (mut own_alike, mut parents_alike) = (true, true);
+    let all = tokens.iter().zip(trace).enumerate();
+    all.map(|(index, ((id, text), reward))| {
+        let alike = |known: &[Token], so_far: &mut bool| {
+            let token = known.get(index).filter(|t| t.id == *id);
+            *so_far &= token.is_some();
+            token.filter(|_| *so_far).cloned()
+        };
+        let (mine, before) = (alike(own, &mut own_alike), alike(parents, &mut parents_alike));
+        let known = || mine.iter().chain(&before);
+        let weighed = known().find(|t| t.probability.is_some());
+        Token {
+            id: *id,
+            text: text.clone(),
+            reward: *reward,
+            stop_here: known().find_map(|t| t.stop_here),
+            probability: weighed.and_then(|t| t.probability),
+            alternatives: weighed.map(|t| t.alternatives.clone()).unwrap_or_default(),
+        }
+    })
+    .collect()
+}
+
+/// Fills in what was read of a take's tokens after its reward.
+fn details(state: &mut State, id: TakeId, verdict: &Verdict) {
+    for reward in verdict.stop_here.iter().flatten().filter(|r| !r.is_nan()) {
+        widen(state, *reward);
     }
-    take.phase = Phase::Complete;
-    take.verdict = Some(Box::new(verdict));
+    set(state, id, |take| {
+        let from = verdict.trace.len().saturating_sub(verdict.choices.len());
+        let same = take.tokens.iter().map(|t| t.id).eq(verdict.trace_tokens.iter().map(|(id, _)| *id));
+        if !same || take.phase != Phase::Complete {
+            return;
+        }
+        for (index, token) in take.tokens.iter_mut().enumerate() {
+            let reward = verdict.stop_here.as_ref().and_then(|all| all.get(index)).filter(|r| !r.is_nan());
+            token.stop_here = reward.copied().or(token.stop_here);
+            let choice = index.checked_sub(from).and_then(|at| verdict.choices.get(at));
+            if let Some(choice) = choice.filter(|_| token.probability.is_none()) {
+                token.probability = Some(choice.probability);
+                token.alternatives.clone_from(&choice.alternatives);
+            }
+        }
+    });
 }
 
 fn show(take: &mut Take, now: Duration) {

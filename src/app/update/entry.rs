@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ratatui_textarea::{Input, Key as AreaKey};
 
-use super::jobs;
+use super::{edit, jobs};
 use crate::app::{
-    Answers, Code, Effect, Entry, EntryFor, Example, Field, How, Key, Layer, ModelState, Origin, Phase, State,
+    Answers, Code, Effect, Entry, Example, Field, Key, Layer, ModelState, Origin, State,
 };
 use crate::checkpoint::Prompt;
 
@@ -16,29 +16,17 @@ const PASTE: usize = 16 << 20;
 /// Opens the entry for a new example, with the draft that was left.
 pub(super) fn open_new(state: &mut State) {
     let (prompt, answer) = state.draft.take().unwrap_or_default();
-    state.layers.push(Layer::Entry(Box::new(Entry::new(EntryFor::New, &prompt, &answer))));
+    state.layers.push(Layer::Entry(Box::new(Entry::new(&prompt, &answer))));
 }
 
-/// Opens the entry for the shown answer.
-pub(super) fn open_answer(state: &mut State) {
-    let Some(input) = state.input() else { return };
-    let prompt = prompt_text(&input.prompt);
-    state.layers.push(Layer::Entry(Box::new(Entry::new(EntryFor::Answer, &prompt, &input.answer))));
-}
-
-/// A prompt as one text; of a chat, each turn with its role.
-pub fn prompt_text(prompt: &Prompt) -> String {
-    match prompt {
-        Prompt::Text(text) => text.clone(),
-        Prompt::Messages(turns) => {
-            turns.iter().map(|m| format!("{}: {}", m.role, m.content)).collect::<Vec<_>>().join("\n\n")
-        }
-    }
-}
-
-/// A key of the entry that is bound to nothing.
+/// A key that is bound to nothing, where text is typed.
 pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
-    if let Some(Layer::Entry(entry)) = state.layers.last_mut() {
+    let area = match state.layers.last_mut() {
+        Some(Layer::Entry(entry)) => Some(entry.area_mut()),
+        Some(Layer::Edit(edit)) => Some(&mut edit.area),
+        _ => None,
+    };
+    if let Some(area) = area {
         let area_key = match key.code {
             Code::Char(c) => AreaKey::Char(c),
             Code::Enter => AreaKey::Enter,
@@ -56,9 +44,19 @@ pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
             Code::PageDown => AreaKey::PageDown,
             Code::F(n) => AreaKey::F(n),
         };
-        entry.area_mut().input(Input { key: area_key, ctrl: key.ctrl, alt: key.alt, shift: key.shift });
+        let input = Input { key: area_key, ctrl: key.ctrl, alt: key.alt, shift: key.shift };
+        match key.code {
+            // The area does not know how much of it is seen.
+            Code::PageUp | Code::PageDown => {
+                let step = if key.code == Code::PageUp { AreaKey::Up } else { AreaKey::Down };
+                for _ in 0..edit::PAGE {
+                    area.input(Input { key: step, ..input.clone() });
+                }
+            }
+            _ => drop(area.input(input)),
+        }
     }
-    Vec::new()
+    edit::changed(state)
 }
 
 /// Text that was pasted: one edit where text is typed; elsewhere it opens the entry of a new example.
@@ -72,13 +70,30 @@ pub(super) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
         Some(Layer::Entry(entry)) => {
             entry.area_mut().insert_str(text);
         }
+        Some(Layer::Edit(edit)) => {
+            edit.area.insert_str(text);
+            return edit::changed(state);
+        }
+        Some(Layer::Line(line)) => line.text.push_str(text.lines().next().unwrap_or_default()),
         Some(Layer::Palette(palette)) => {
             palette.query.push_str(text.lines().next().unwrap_or_default());
             palette.picked = 0;
         }
         Some(Layer::Search(_)) => super::find::paste(state, &text),
         Some(_) => {}
-        None => state.note = Some("n opens a new example to paste into, e the answer".into()),
+        None => state.note = Some("n opens a new example to paste into, a the answer, e the critique".into()),
+    }
+    Vec::new()
+}
+
+/// A key of a line that is bound to nothing.
+pub(super) fn type_line(state: &mut State, key: Key) -> Vec<Effect> {
+    if let Some(Layer::Line(line)) = state.layers.last_mut() {
+        match key.code {
+            Code::Char(c) if !key.ctrl && !key.alt => line.text.push(c),
+            Code::Backspace => drop(line.text.pop()),
+            _ => {}
+        }
     }
     Vec::new()
 }
@@ -96,33 +111,24 @@ pub(super) fn type_palette(state: &mut State, key: Key) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Takes the entry's texts: a new example, or a new take of the answer, and runs it.
+/// Takes the entry's texts as a new example and runs it.
 pub(super) fn submit(state: &mut State) -> Vec<Effect> {
-    let Some(Layer::Entry(entry)) = state.layers.last() else { return Vec::new() };
+    let Some(Layer::Entry(entry)) = state.layers.last_mut() else { return Vec::new() };
     let (prompt, answer) = entry.texts();
-    match entry.purpose {
-        EntryFor::New => {
-            if prompt.trim().is_empty() {
-                state.note = Some("the prompt is empty: type what was asked".into());
-                if let Some(Layer::Entry(entry)) = state.layers.last_mut() {
-                    entry.field = Field::Prompt;
-                }
-                return Vec::new();
-            }
-            let number = state.examples.iter().filter(|e| e.origin == Origin::Typed).count() + 1;
-            state.examples.push(Example {
-                id: format!("typed-{number}"),
-                prompt: Prompt::Text(prompt),
-                answers: Answers::One(Arc::from(answer)),
-                origin: Origin::Typed,
-                fault: None,
-            });
-            super::act::select(state, state.examples.len() - 1);
-        }
-        EntryFor::Answer => {
-            draft_answer(state, answer);
-        }
+    if prompt.trim().is_empty() {
+        entry.field = Field::Prompt;
+        state.note = Some("the prompt is empty: type what was asked".into());
+        return Vec::new();
     }
+    let number = state.examples.iter().filter(|e| e.origin == Origin::Typed).count() + 1;
+    state.examples.push(Example {
+        id: format!("typed-{number}"),
+        prompt: Prompt::Text(prompt),
+        answers: Answers::One(Arc::from(answer)),
+        origin: Origin::Typed,
+        fault: None,
+    });
+    super::act::select(state, state.examples.len() - 1);
     state.layers.pop();
     match state.model {
         ModelState::Ready(_) => {
@@ -134,29 +140,11 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// Closes the entry; what was typed for a new example is kept for the next one.
+/// Closes the entry; what was typed is kept for the next one.
 pub(super) fn close(state: &mut State) {
     if let Some(Layer::Entry(entry)) = state.layers.pop() {
         let texts = entry.texts();
         let empty = texts.0.is_empty() && texts.1.is_empty();
-        match entry.purpose {
-            EntryFor::New => state.draft = (!empty).then_some(texts),
-            EntryFor::Answer => {
-                if draft_answer(state, texts.1) {
-                    state.note = Some("kept as a take; space runs it, { goes back".into());
-                }
-            }
-        }
+        state.draft = (!empty).then_some(texts);
     }
-}
-
-/// A take with another answer, not run; false if the answer is the same.
-fn draft_answer(state: &mut State, answer: String) -> bool {
-    let Some(mut input) = state.input().filter(|i| i.answer != answer) else { return false };
-    input.answer = answer;
-    let key = (state.selected, state.side);
-    let parent = state.shown.get(&key).copied();
-    let id = state.takes.add(parent, key.0, key.1, input, How::Edited, Phase::Draft);
-    state.shown.insert(key, id);
-    true
 }

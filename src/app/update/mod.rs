@@ -1,11 +1,15 @@
 //! The only mutator of the state: what happened in, what is to be done out.
 
 mod act;
+mod compare;
 mod copy;
+mod edit;
 mod engine;
 mod entry;
 mod find;
 mod jobs;
+mod takes;
+mod tokens;
 
 use super::keymap::Lookup;
 use super::{Anchor, Effect, Key, Layer, ModelState, Msg, State};
@@ -14,6 +18,12 @@ pub use jobs::start;
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
+    let mut effects = happened(state, msg);
+    effects.extend(state.takes.changes().into_iter().map(|(id, change)| Effect::Keep(id, change)));
+    effects
+}
+
+fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
@@ -32,7 +42,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Refused(ticket, error) => engine::failed(state, ticket, error),
         Msg::Clock(now) => {
             state.now = now;
-            Vec::new()
+            edit::due(state)
         }
         Msg::Size(width, height) => {
             state.size = (width, height);
@@ -62,6 +72,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.waiting = tokens;
             Vec::new()
         }
+        Msg::Edited(text) => edit::edited(state, &text),
     }
 }
 
@@ -94,13 +105,16 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
         Lookup::Nothing => {
             let first = state.pending.len() == 1;
             state.pending.clear();
-            let typing =
-                matches!(state.layers.last(), Some(Layer::Entry(_) | Layer::Palette(_) | Layer::Search(_)));
+            let typing = matches!(
+                state.layers.last(),
+                Some(Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_))
+            );
             if first && !typing && digit(state, key) {
                 return Vec::new();
             }
             match state.layers.last() {
-                Some(Layer::Entry(_)) => entry::type_key(state, key),
+                Some(Layer::Entry(_) | Layer::Edit(_)) => entry::type_key(state, key),
+                Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),
                 Some(Layer::Search(_)) => {
                     find::type_key(state, key);

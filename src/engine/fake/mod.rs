@@ -1,5 +1,7 @@
 //! A scripted engine: plays recorded critiques over the engine's own contract. For tests of what stands above it.
 
+mod reading;
+
 use std::collections::VecDeque;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -7,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alternative, Client, CritiqueToken, Event, Events, Input, ModelInfo, Port, Request, Stopped, Ticket,
-    Timing, TokenCount, Verdict, channel,
+    Alternative, Choice, Client, CritiqueOptions, CritiqueText, CritiqueToken, Event, Events, Input, ModelInfo,
+    Port, Request, ScoreOptions, Stopped, Ticket, Timing, TokenCount, Verdict, channel,
 };
 use crate::checkpoint::{Reading, Spec};
 
@@ -91,14 +93,25 @@ impl Script {
                 },
                 Event::Done { ticket: *ticket },
             ],
-            Request::Critique { ticket, input, options, .. } => match self.recording(input) {
-                Some(recording) => recording.critique(*ticket, options.sampling.seed),
+            Request::Critique { ticket, input, begin, options, .. } => match self.recording(input) {
+                Some(recording) => recording.critique(*ticket, begin, options),
                 None => nothing(*ticket),
             },
-            Request::Score { ticket, input, options, .. } => match self.recording(input) {
-                Some(recording) => recording.score(*ticket, options.reading),
+            Request::Score { ticket, input, critique, options, .. } => match self.recording(input) {
+                Some(recording) => {
+                    let recording = Recording { answer: input.answer.clone(), ..recording.clone() };
+                    recording.score(*ticket, critique, options)
+                }
                 None => nothing(*ticket),
             },
+            Request::Name { ticket, ids, .. } => {
+                let text = |id: &u32| {
+                    let known = self.recordings.first();
+                    known.map_or_else(|| format!("[{id}]"), |recording| recording.text_of(*id))
+                };
+                let texts = ids.iter().map(text).collect();
+                vec![Event::Named { ticket: *ticket, texts }, Event::Done { ticket: *ticket }]
+            }
             Request::Unload { .. } | Request::Shutdown => Vec::new(),
         }
     }
@@ -109,60 +122,108 @@ fn nothing(ticket: Ticket) -> Vec<Event> {
 }
 
 impl Recording {
-    fn critique(&self, ticket: Ticket, seed: u64) -> Vec<Event> {
-        let tokens = TokenCount { prompt: self.prompt_tokens, critique: 0, reused: 0 };
+    fn critique(&self, ticket: Ticket, begin: &CritiqueText, options: &CritiqueOptions) -> Vec<Event> {
+        let given = self.given(begin);
+        let tokens = TokenCount { prompt: self.prompt_tokens, critique: given.len(), reused: 0 };
         let mut events = vec![
             Event::Prefill { ticket, done: 0, total: self.prompt_tokens },
             Event::Prefill { ticket, done: self.prompt_tokens, total: self.prompt_tokens },
             Event::Started { ticket, tokens, specials: Vec::new() },
         ];
-        for (index, token) in self.tokens.iter().enumerate() {
-            let alternative = |(id, text, p): &(u32, String, f32)| Alternative {
-                id: *id,
-                text: text.clone(),
-                probability: *p,
-            };
-            let made = CritiqueToken {
-                index,
-                id: token.id,
-                text: token.text.clone(),
-                reward: token.reward,
-                probability: token.probability,
-                alternatives: token.alternatives.iter().map(alternative).collect(),
-            };
-            events.push(Event::Token { ticket, sample: 0, token: Box::new(made) });
-            if let Some(reward) = token.stop_here {
-                events.push(Event::StopHere { ticket, sample: 0, index, reward });
+        if !given.is_empty() {
+            let named = given.iter().map(|t| (t.id, t.text.clone())).collect();
+            events.push(Event::Given { ticket, tokens: named, trace: given.iter().map(|t| t.reward).collect() });
+        }
+        let rest = self.tokens.get(given.len().min(self.tokens.len().saturating_sub(1))..).unwrap_or_default();
+        let written: Vec<RecordedToken> = given.iter().chain(rest).cloned().collect();
+        let samples = options.samples.max(1);
+        for (index, token) in written.iter().enumerate().skip(given.len()) {
+            for sample in 0..samples {
+                let token = Box::new(token.made(index));
+                events.push(Event::Token { ticket, sample, token });
+                if let Some(reward) = written.get(index).and_then(|t| t.stop_here) {
+                    events.push(Event::StopHere { ticket, sample, index, reward });
+                }
             }
         }
-        let mut verdict = self.verdict(Reading::InPlace);
-        verdict.seed = Some(seed);
-        events.extend([Event::Critiqued { ticket, verdicts: vec![verdict] }, Event::Done { ticket }]);
+        let mut verdict = self.verdict(&written, Reading::InPlace);
+        verdict.stopped = Some(Stopped::Eot);
+        let verdicts = (0..samples).map(|i| {
+            // Samples differ in nothing but a little in their reward.
+            let mut verdict = verdict.clone();
+            verdict.seed = Some(options.sampling.seed.wrapping_add(i as u64));
+            verdict.reward += i as f32 / 100.0;
+            if let Some(last) = verdict.trace.last_mut() {
+                *last = verdict.reward;
+            }
+            verdict
+        });
+        let verdicts = verdicts.collect();
+        events.extend([Event::Critiqued { ticket, verdicts }, Event::Done { ticket }]);
         events
     }
 
-    fn score(&self, ticket: Ticket, reading: Reading) -> Vec<Event> {
-        let verdict = Box::new(self.verdict(reading));
-        vec![Event::Scored { ticket, verdict }, Event::Done { ticket }]
+    fn score(&self, ticket: Ticket, critique: &CritiqueText, options: &ScoreOptions) -> Vec<Event> {
+        let mut tokens = self.given(critique);
+        tokens.extend(self.closing(&tokens));
+        let mut verdict = self.verdict(&tokens, options.reading);
+        if let CritiqueText::Text(text) = critique {
+            verdict.critique = Some(text.clone());
+        }
+        verdict.stop_here = verdict.stop_here.filter(|_| options.stop_here);
+        if options.choices > 0 {
+            verdict.choices = tokens.iter().skip(options.details_from).map(RecordedToken::choice).collect();
+        }
+        let tokens = TokenCount { critique: 0, ..verdict.tokens };
+        let started = Event::Started { ticket, tokens, specials: Vec::new() };
+        vec![started, Event::Scored { ticket, verdict: Box::new(verdict) }, Event::Done { ticket }]
     }
 
-    fn verdict(&self, reading: Reading) -> Verdict {
-        let written: String = self.tokens.iter().rev().skip(1).rev().map(|t| t.text.as_str()).collect();
-        let last = self.tokens.last().map_or(0.0, |t| t.reward);
+    fn verdict(&self, tokens: &[RecordedToken], reading: Reading) -> Verdict {
+        let written: String = tokens.iter().rev().skip(1).rev().map(|t| t.text.as_str()).collect();
+        let last = tokens.last().map_or(0.0, |t| t.reward);
+        let recorded = tokens == self.tokens;
+        let reward = if reading == Reading::ReEncoded && recorded { self.re_encoded } else { last };
         Verdict {
-            reward: if reading == Reading::InPlace { last } else { self.re_encoded },
+            reward,
             reading,
             critique: Some(written.strip_prefix(' ').unwrap_or(&written).to_owned()),
-            critique_token_ids: self.tokens.iter().map(|t| t.id).collect(),
+            critique_token_ids: tokens.iter().map(|t| t.id).collect(),
             text_is_exact: true,
-            stopped: Some(Stopped::Eot),
-            trace: self.tokens.iter().map(|t| t.reward).collect(),
-            trace_tokens: self.tokens.iter().map(|t| (t.id, t.text.clone())).collect(),
-            stop_here: Some(self.tokens.iter().filter_map(|t| t.stop_here).collect()),
+            stopped: None,
+            trace: tokens.iter().map(|t| t.reward).collect(),
+            trace_tokens: tokens.iter().map(|t| (t.id, t.text.clone())).collect(),
+            choices: Vec::new(),
+            stop_here: Some(tokens.iter().rev().skip(1).rev().map(|t| t.stop_here.unwrap_or(0.0)).collect()),
             prompt_token_ids: vec![0; self.prompt_tokens],
-            tokens: TokenCount { prompt: self.prompt_tokens, critique: self.tokens.len(), reused: 0 },
+            tokens: TokenCount { prompt: self.prompt_tokens, critique: tokens.len(), reused: 0 },
             seed: None,
-            timing: Timing { prefill_s: 0.1, decode_s: self.tokens.len() as f64 / 100.0 },
+            timing: Timing { prefill_s: 0.1, decode_s: tokens.len() as f64 / 100.0 },
+        }
+    }
+}
+
+impl RecordedToken {
+    fn made(&self, index: usize) -> CritiqueToken {
+        CritiqueToken {
+            index,
+            id: self.id,
+            text: self.text.clone(),
+            reward: self.reward,
+            probability: self.probability,
+            alternatives: self.choice().alternatives,
+        }
+    }
+
+    fn choice(&self) -> Choice {
+        let named = |(id, text, p): &(u32, String, f32)| Alternative {
+            id: *id,
+            text: text.clone(),
+            probability: *p,
+        };
+        Choice {
+            probability: self.probability,
+            alternatives: self.alternatives.iter().map(named).collect(),
         }
     }
 }
@@ -237,6 +298,8 @@ impl Event {
             | Self::StopHere { ticket, .. }
             | Self::Critiqued { ticket, .. }
             | Self::Scored { ticket, .. }
+            | Self::Given { ticket, .. }
+            | Self::Named { ticket, .. }
             | Self::Failed { ticket, .. }
             | Self::Cancelled { ticket }
             | Self::Done { ticket } => *ticket,

@@ -1,0 +1,45 @@
+//! The exact tokens of what is on the screen, and the position where the reward is read.
+
+use std::fmt::Write as _;
+
+use super::jobs;
+use crate::app::{Effect, Job, Layer, State, TakeId};
+use crate::engine::Request;
+
+/// Asks for the names of the prompt's tokens; they are shown when they come.
+pub(super) fn show(state: &mut State) -> Vec<Effect> {
+    let shown = state.critique_take().map(|(take, _)| (take.id, take.model, take.settled().cloned()));
+    let Some((id, model, Some(verdict))) = shown else {
+        state.note = Some("no complete critique yet: space makes one".into());
+        return Vec::new();
+    };
+    let ticket = jobs::open(state, Job::Tokens(id));
+    vec![jobs::send(Request::Name { ticket, model, ids: verdict.prompt_token_ids })]
+}
+
+/// All tokens, one a line: position, id, text; where the reward is read is marked.
+pub(super) fn named(state: &mut State, id: TakeId, texts: &[String]) {
+    let Some(verdict) = state.takes.get(id).and_then(|t| t.settled()) else { return };
+    let prompt = verdict.prompt_token_ids.iter().copied().zip(texts.iter().map(String::as_str));
+    let critique = verdict.trace_tokens.iter().map(|(id, text)| (*id, text.as_str()));
+    let all: Vec<(u32, &str)> = prompt.chain(critique).collect();
+    let first = verdict.prompt_token_ids.len();
+    let mut text = format!(
+        "The {} reward {:+.4} is read at position {}, the last of {} tokens ({first} of the prompt, {} of the critique).\n\n",
+        "in-place",
+        verdict.reward,
+        all.len().saturating_sub(1),
+        all.len(),
+        all.len() - first,
+    );
+    for (at, (id, token)) in all.iter().enumerate() {
+        let mark = if at + 1 == all.len() { "  ◀ the reward is read here" } else { "" };
+        let begins = if at == first && at > 0 { "  ◁ the critique begins" } else { "" };
+        let _ = writeln!(text, "{at:>6} {id:>8}  {}{begins}{mark}", visible(token));
+    }
+    state.layers.push(Layer::Detail("Exact tokens".into(), text, 0));
+}
+
+fn visible(token: &str) -> String {
+    format!("‘{}’", token.replace('\n', "↵").replace(' ', "·"))
+}

@@ -1,0 +1,71 @@
+//! Several critiques of one answer: how their rewards spread, and the list to open one from.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{Limits, Phase, State};
+use crate::widgets::untrusted::one_line;
+use crate::widgets::{Meaning, Theme, histogram, panel};
+
+/// Rows of the histogram.
+const BARS: u16 = 5;
+
+/// Draws histogram and list over the body.
+pub fn draw(
+    state: &State,
+    picked: usize,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let samples = state.samples();
+    limits.list = samples.len().saturating_sub(1);
+    let inner = panel::popup("Critiques of this answer", 100, area.height, theme, area, buffer);
+    let rewards: Vec<f32> = samples.iter().filter_map(|t| t.settled()).map(|v| v.reward).collect();
+    let room = usize::from(inner.width);
+    let waiting = samples.iter().filter(|t| t.phase.is_running()).count();
+    let mut line = match spread(&rewards) {
+        Some((mean, sd)) => format!("{} critiques · mean {mean:+.3} · sd {sd:.3}", rewards.len()),
+        None => "no reward yet".to_owned(),
+    };
+    if waiting > 0 {
+        line.push_str(&format!(" · {waiting} being written"));
+    }
+    buffer.set_stringn(inner.x, inner.y, line, room, theme.style(Meaning::Text));
+    let bars = if inner.height > BARS + 7 { BARS } else { 2 };
+    let place = Rect { y: inner.y + 1, height: bars + 1, ..inner };
+    histogram::draw(&rewards, state.bound, theme, place, buffer);
+    let list = Rect {
+        y: place.bottom() + 1,
+        height: inner.height.saturating_sub(bars + 3),
+        ..inner
+    };
+    let picked = picked.min(limits.list);
+    let first = (picked + 1).saturating_sub(usize::from(list.height));
+    for ((index, take), y) in samples.iter().enumerate().skip(first).zip(list.y..list.bottom()) {
+        let mark = if index == picked { "▸" } else { " " };
+        let (value, style) = match (&take.phase, take.settled()) {
+            (Phase::Failed(_), _) => ("      ✗".to_owned(), theme.style(Meaning::Error)),
+            (Phase::Stopped, _) => ("stopped".to_owned(), theme.style(Meaning::Dim)),
+            (_, Some(verdict)) => (format!("{:+.4}", verdict.reward), theme.sign(verdict.reward)),
+            (_, None) => (format!("{:>4} …", take.tokens.len()), theme.style(Meaning::Accent)),
+        };
+        let row = Rect { y, height: 1, ..list };
+        buffer.set_stringn(row.x, y, format!("{mark}{:<9}", take.how.words()), 11, theme.style(Meaning::Dim));
+        buffer.set_stringn(row.x + 11, y, value, 8, style);
+        let text = one_line(&take.words().chars().take(200).collect::<String>());
+        buffer.set_stringn(row.x + 20, y, text, room.saturating_sub(20), theme.style(Meaning::Text));
+        if index == picked {
+            buffer.set_style(row, theme.style(Meaning::Selected));
+        }
+    }
+}
+
+/// Mean and standard deviation (of a sample); the latter is 0 for one value.
+fn spread(values: &[f32]) -> Option<(f32, f32)> {
+    let n = values.len() as f32;
+    let mean = (!values.is_empty()).then(|| values.iter().sum::<f32>() / n)?;
+    let square: f32 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    Some((mean, if values.len() > 1 { (square / (n - 1.0)).sqrt() } else { 0.0 }))
+}

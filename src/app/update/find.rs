@@ -2,6 +2,7 @@
 
 use super::act;
 use crate::app::{Anchor, Code, Example, Focus, Help, Key, Layer, Pattern, Search, Side, State, Typing};
+use crate::checkpoint::Prompt;
 
 /// Rows left above a match.
 const ABOVE: usize = 3;
@@ -118,7 +119,11 @@ fn example(state: &mut State, query: &str, by: isize) {
 }
 
 fn example_has(example: &Example, pattern: &Pattern) -> bool {
+    let prompt = match &example.prompt {
+        Prompt::Text(text) => pattern.is_in(text),
+        Prompt::Messages(turns) => turns.iter().any(|turn| pattern.is_in(&turn.content)),
+    };
     pattern.is_in(&example.id)
-        || pattern.is_in(&super::entry::prompt_text(&example.prompt))
+        || prompt
         || [Side::Chosen, Side::Rejected].iter().any(|side| pattern.is_in(example.answer(*side)))
 }

@@ -11,6 +11,7 @@
 pub mod app;
 pub mod checkpoint;
 pub mod cli;
+pub mod disk;
 pub mod doctor;
 pub mod engine;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod model;
 pub mod recipe;
 pub mod rows;
 pub mod screens;
+pub mod session;
 pub mod stories;
 pub mod train;
 pub mod tui;

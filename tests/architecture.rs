@@ -15,18 +15,20 @@ use std::path::{Path, PathBuf};
 /// Room -> rooms it may import. ARCHITECTURE.md tells why.
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("disk", &["error"]),
     ("checkpoint", &["error"]),
     ("model", &["error", "checkpoint"]),
     ("engine", &["error", "checkpoint", "model"]),
     ("rows", &["error", "checkpoint", "engine"]),
     ("doctor", &["error", "checkpoint", "model", "engine"]),
+    ("session", &["error", "disk", "checkpoint"]),
     ("stories", &["error", "checkpoint"]),
-    ("train", &["error", "checkpoint", "model", "engine", "stories", "rows"]),
+    ("train", &["error", "disk", "checkpoint", "model", "engine", "stories", "rows"]),
     ("recipe", &["error", "stories"]),
     ("app", &["error", "checkpoint", "engine", "rows", "train", "explain", "session"]),
     ("widgets", &["error", "checkpoint", "engine", "app"]),
     ("screens", &["error", "checkpoint", "engine", "app", "widgets"]),
-    ("tui", &["error", "checkpoint", "engine", "rows", "app", "screens", "widgets", "train"]),
+    ("tui", &["error", "checkpoint", "engine", "rows", "app", "screens", "widgets", "train", "session"]),
     (
         "cli",
         &[
@@ -35,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "model",
             "engine",
             "rows",
+            "session",
             "doctor",
             "stories",
             "train",

@@ -10,6 +10,8 @@
 
 #[path = "engine/client.rs"]
 mod client;
+#[path = "engine/edits.rs"]
+mod edits;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

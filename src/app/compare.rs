@@ -107,10 +107,7 @@ impl State {
             }
         };
         SwapTable {
-            rewards: [
-                [reward(left, left), reward(left, right)],
-                [reward(right, left), reward(right, right)],
-            ],
+            rewards: [[reward(left, left), reward(left, right)], [reward(right, left), reward(right, right)]],
         }
     }
 }

@@ -195,6 +195,8 @@ pub struct State {
     pub pending: Vec<Key>,
     /// The cursor over the critique's tokens; `None` follows the newest.
     pub cursor: Option<usize>,
+    /// Rank of the last "biggest move".
+    pub rank: usize,
     /// Lines scrolled in prompt and answer.
     pub text_scroll: usize,
     /// The critique's first row on the screen; `None` follows the cursor, or the newest token.
@@ -259,6 +261,7 @@ impl State {
             layers: Vec::new(),
             pending: Vec::new(),
             cursor: None,
+            rank: 0,
             text_scroll: 0,
             critique_top: None,
             text_anchor: None,
@@ -385,8 +388,7 @@ impl State {
     pub fn samples(&self) -> Vec<&Take> {
         let Some(shown) = self.take() else { return Vec::new() };
         let fresh = |t: &&Take| matches!(t.how, super::How::Greedy | super::How::Sampled { .. });
-        let alike =
-            |t: &&Take| t.input == shown.input && t.model == shown.model && t.rubric == shown.rubric;
+        let alike = |t: &&Take| t.input == shown.input && t.model == shown.model && t.rubric == shown.rubric;
         let mut all: Vec<&Take> =
             self.takes.of(shown.example, shown.side).filter(fresh).filter(alike).collect();
         let reward = |take: &Take| take.settled().map_or(f32::NEG_INFINITY, |v| v.reward);

@@ -28,6 +28,7 @@ pub mod result;
 pub mod resume;
 pub mod run;
 pub mod score;
+pub mod session;
 pub mod shell;
 pub mod stories;
 mod threads;
@@ -99,6 +100,8 @@ pub enum Command {
     DemoModel(demo_model::DemoModelArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
+    /// List, describe, merge, check and back up sessions: takes, critiques, labels.
+    Session(session::SessionArgs),
     /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell.
@@ -141,6 +144,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Train(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
+        Some(Command::Session(args)) => session::session(&args),
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),

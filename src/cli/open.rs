@@ -41,7 +41,8 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         plain: screen.plain,
     };
     tui::check_terminal(&options)?;
-    let (client, events, engine) = crate::engine::start(EngineConfig::default())?;
+    let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };
+    let (client, events, engine) = crate::engine::start(config)?;
     let code = tui::run_with(&options, (client, events))?;
     // The engine's thread ends with its client; a step in hand is not waited for.
     drop(engine);
@@ -49,4 +50,12 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         Some(signal) => Exit::Signal(signal),
         None => Exit::Ok,
     })
+}
+
+/// Bytes that models may take together: most of what is free now, where the system tells.
+fn memory() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 10 * 9 * 1024)
 }

@@ -4,14 +4,17 @@ use candle_core::{Device, Result, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as Candle};
 
 use super::Sampling;
+use crate::model::ops;
 
 /// Chooses the tokens of one critique.
 pub struct Chooser {
     sampling: Sampling,
     /// `None` when greedy.
     processor: Option<LogitsProcessor>,
-    /// Token ids that stand in prompt or critique.
-    seen: Vec<bool>,
+    /// Token ids that stand in prompt or critique, each once.
+    seen: Vec<u32>,
+    /// Whether an id is in `seen`.
+    marks: Vec<bool>,
 }
 
 /// A chosen token with its place in the model's raw distribution.
@@ -27,8 +30,7 @@ pub struct Picked {
 impl Picked {
     /// A token in its place in raw `logits`, with the likeliest `alternatives`.
     pub fn weigh(id: u32, logits: &[f32], alternatives: usize) -> Self {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = logits.iter().map(|l| (l - max).exp()).sum();
+        let (max, sum) = ops::softmax_parts(logits);
         let probability = |id: u32| logits.get(id as usize).map_or(0.0, |l| (l - max).exp() / sum);
         Self {
             id,
@@ -51,7 +53,8 @@ impl Chooser {
             };
             LogitsProcessor::from_sampling(seed, how)
         });
-        let mut chooser = Self { sampling: sampling.clone(), processor, seen: vec![false; vocab_size] };
+        let (seen, marks) = (Vec::new(), vec![false; vocab_size]);
+        let mut chooser = Self { sampling: sampling.clone(), processor, seen, marks };
         for &id in prompt {
             chooser.see(id);
         }
@@ -60,8 +63,9 @@ impl Chooser {
 
     /// Counts a token as seen by the repetition penalty.
     pub fn see(&mut self, id: u32) {
-        if let Some(seen) = self.seen.get_mut(id as usize) {
-            *seen = true;
+        if let Some(mark) = self.marks.get_mut(id as usize).filter(|mark| !**mark) {
+            *mark = true;
+            self.seen.push(id);
         }
     }
 
@@ -74,15 +78,12 @@ impl Chooser {
     /// When all logits are NaN or infinite.
     pub fn choose(&mut self, logits: &[f32], alternatives: usize) -> Result<Picked> {
         let penalty = self.sampling.repetition_penalty as f32;
-        let mut adjusted: Vec<f32> = logits
-            .iter()
-            .zip(&self.seen)
-            .map(|(&logit, &seen)| match seen {
-                true if logit < 0.0 => logit * penalty,
-                true => logit / penalty,
-                false => logit,
-            })
-            .collect();
+        let mut adjusted = logits.to_vec();
+        for &id in &self.seen {
+            if let Some(logit) = adjusted.get_mut(id as usize) {
+                *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
+            }
+        }
         let id = match &mut self.processor {
             None => argmax(&adjusted),
             Some(processor) => {
@@ -104,13 +105,8 @@ impl Chooser {
 
 /// The first of the largest values, NaN never; `None` when there is no number at all.
 fn argmax(values: &[f32]) -> Option<u32> {
-    let mut best: Option<(usize, f32)> = None;
-    for (index, &value) in values.iter().enumerate() {
-        if !value.is_nan() && best.is_none_or(|(_, top)| value > top) {
-            best = Some((index, value));
-        }
-    }
-    best.map(|(index, _)| index as u32)
+    let (max, _) = ops::softmax_parts(values);
+    values.iter().position(|value| *value == max).map(|index| index as u32)
 }
 
 /// Indices of the `count` largest values, best first.

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::choose::Chooser;
-use super::{Choice, CritiqueOptions, CritiqueText, Input, ModelId, ScoreOptions, Stopped, Ticket, TokenCount};
+use super::{
+    Choice, CritiqueOptions, CritiqueText, Input, ModelId, ScoreOptions, Stopped, Ticket, TokenCount,
+};
 use crate::checkpoint::{Formatted, Reading};
 use crate::model::KvCache;
 

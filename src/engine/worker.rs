@@ -11,7 +11,7 @@ use super::load::Loaded;
 use super::prepare::prepare;
 use super::step::step;
 use super::verdict::verdict;
-use super::{Client, Event, Events, ModelId, Port, Request, Ticket, channel};
+use super::{Cancels, Client, Event, Events, ModelId, Port, Request, Ticket, channel};
 use crate::{Error, Result};
 
 /// How the engine may use the machine.
@@ -271,7 +271,7 @@ impl Worker {
             return Ok(());
         }
         let mut events = Vec::new();
-        let outcome = step(&mut mine, loaded, &self.port.cancels, &mut events);
+        let outcome = take_step(&mut mine, loaded, &self.port.cancels, &mut events);
         let mut ended = Vec::new();
         match outcome {
             Ok(computed) => {
@@ -303,6 +303,22 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// [`step`]; of several rows, on a thread of the pool, where each fork is a matter of microseconds.
+fn take_step(
+    jobs: &mut [Job],
+    loaded: &mut Loaded,
+    cancels: &Cancels,
+    events: &mut Vec<Event>,
+) -> Result<usize> {
+    let rows: usize = jobs.iter().map(|job| job.task.width()).sum();
+    if rows == 1 || !loaded.model.device().is_cpu() {
+        return step(jobs, loaded, cancels, events);
+    }
+    let mut outcome = Ok(0);
+    rayon::scope(|_| outcome = step(jobs, loaded, cancels, events));
+    outcome
 }
 
 /// Keeps what a job computed for later work.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use candle_core::{DType, Tensor};
+use rayon::prelude::*;
 
 use super::choose::{Chooser, Picked};
 use super::job::{Chosen, Job, Lane, Phase, Sample, Task};
@@ -43,10 +44,21 @@ pub fn choose(jobs: &mut [Job], loaded: &Loaded) -> Result<()> {
     if waiting.is_empty() {
         return Ok(());
     }
-    let logits = loaded.model.logits(&Tensor::cat(&hidden, 0)?)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-    for ((sample, alternatives, in_place), logits) in waiting.into_iter().zip(logits) {
-        let Some(chooser) = sample.chooser.as_mut() else { continue };
-        let Picked { id, probability, alternatives } = chooser.choose(&logits, alternatives)?;
+    let logits = loaded.model.logits(&Tensor::cat(&hidden, 0)?)?.to_dtype(DType::F32)?;
+    let vocab = logits.dim(1)?;
+    let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+    let choose = |((sample, alternatives, _), logits): (&mut (&mut Sample, usize, bool), &[f32])| {
+        sample.chooser.as_mut().map(|chooser| chooser.choose(logits, *alternatives)).transpose()
+    };
+    let choices: Vec<Option<Picked>> = if waiting.len() > 1 {
+        let rows = waiting.par_iter_mut().zip(logits.par_chunks(vocab));
+        rows.with_min_len(4).map(choose).collect::<candle_core::Result<_>>()?
+    } else {
+        waiting.iter_mut().zip(logits.chunks(vocab)).map(choose).collect::<candle_core::Result<_>>()?
+    };
+    for ((sample, _, in_place), choice) in waiting.into_iter().zip(choices) {
+        let (Some(chooser), Some(choice)) = (sample.chooser.as_mut(), choice) else { continue };
+        let Picked { id, probability, alternatives } = choice;
         chooser.see(id);
         let chosen = Chosen { id, probability, alternatives, closing: id == eot };
         if id == eot {

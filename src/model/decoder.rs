@@ -111,12 +111,10 @@ impl Model {
         if ids.is_empty() {
             return Ok(Tensor::zeros((0, self.backbone.hidden_size), self.dtype(), self.device())?);
         }
-        let positions: Vec<usize> =
-            chunks.iter().flat_map(|c| c.cache.len()..c.cache.len() + c.ids.len()).collect();
         let computed = if self.on_slices() {
-            cpu::forward(self, chunks, &positions, stop)?
+            cpu::forward(self, chunks, stop)?
         } else {
-            self.forward_tensors(chunks, &ids, &positions, stop)?
+            self.forward_tensors(chunks, &ids, stop)?
         };
         let mut at = 0;
         for (chunk, kv) in chunks.iter_mut().zip(&computed.kv) {
@@ -133,10 +131,11 @@ impl Model {
         &self,
         chunks: &[Chunk<'_>],
         ids: &[u32],
-        positions: &[usize],
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Computed> {
-        let rotary = self.rotary(positions)?;
+        let positions: Vec<usize> =
+            chunks.iter().flat_map(|c| c.cache.len()..c.cache.len() + c.ids.len()).collect();
+        let rotary = self.rotary(&positions)?;
         let mut x = self.embed(ids)?.detach();
         let mut kv = vec![Vec::with_capacity(2 * self.layers.len()); chunks.len()];
         for (index, layer) in self.layers.iter().enumerate() {

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Action, Binding, Layer, ModelState, Screen, State};
+use crate::app::{Action, Binding, Context, Layer, ModelState, Screen, State};
 use crate::checkpoint::Method;
 use crate::engine::ModelSource;
 use crate::widgets::untrusted::one_line;
@@ -101,7 +101,8 @@ fn size(parameters: usize) -> String {
 fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let mut x = area.x + 1;
     let mut put = |text: &str, meaning: Meaning, room: u16| {
-        let (to, _) = buffer.set_stringn(x, area.y, text, usize::from(room.saturating_sub(x)), theme.style(meaning));
+        let (to, _) =
+            buffer.set_stringn(x, area.y, text, usize::from(room.saturating_sub(x)), theme.style(meaning));
         x = to;
     };
     if let Some(Layer::Search(typing)) = state.layers.last() {
@@ -113,9 +114,12 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     if let Some(count) = state.count {
         put(&format!("{count} × "), Meaning::Focus, area.right());
     }
-    // In the file's order: the most useful first.
+    // In the file's order, the most useful first; but on Inspect, what is for everywhere comes last.
     let contexts = state.contexts();
-    let bindings: Vec<&Binding> = state.keymap.bindings().iter().filter(|b| contexts.contains(&b.context)).collect();
+    let inspect = contexts.contains(&Context::Inspect);
+    let mut bindings: Vec<&Binding> =
+        state.keymap.bindings().iter().filter(|b| contexts.contains(&b.context)).collect();
+    bindings.sort_by_key(|b| !inspect && b.context == Context::Global);
     let help = bindings.iter().find(|b| b.action == Action::Help);
     let mut end = area.right();
     if let Some(text) = help.map(|b| format!("{} help ", b.first_key())) {

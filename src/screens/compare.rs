@@ -16,7 +16,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     let roomy = area.height >= 34;
     let lanes = state.compared();
     let table = if matches!(lanes, [Some(_), Some(_)]) { 7 } else { 3 };
-    let rows = [Constraint::Length(if roomy { 7 } else { 3 }), Constraint::Fill(1), Constraint::Length(table)];
+    let rows =
+        [Constraint::Length(if roomy { 7 } else { 3 }), Constraint::Fill(1), Constraint::Length(table)];
     let [upper, middle, lower] = Layout::vertical(rows).areas(area);
     let half = |area: Rect| Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas::<2>(area);
     for (at, place) in half(upper).into_iter().enumerate() {
@@ -44,14 +45,7 @@ fn name(state: &State, at: usize, take: Option<&Take>) -> String {
     }
 }
 
-fn reward(
-    state: &State,
-    at: usize,
-    take: Option<&Take>,
-    theme: &Theme,
-    area: Rect,
-    buffer: &mut Buffer,
-) {
+fn reward(state: &State, at: usize, take: Option<&Take>, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let frame = if area.height >= 6 { Frame::Box } else { Frame::Line };
     let inner = panel::draw(&name(state, at, take), "", false, frame, theme, area, buffer);
     let value = take.and_then(Take::large).map(|(reward, _)| reward);
@@ -69,7 +63,13 @@ fn reward(
         let scale = Rect { y: inner.y + 3, height: inner.height - 3, ..inner };
         meter::draw(value, None, state.bound, theme, scale, buffer);
     } else {
-        buffer.set_stringn(inner.x, inner.y, text, usize::from(inner.width), style.add_modifier(Modifier::BOLD));
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            text,
+            usize::from(inner.width),
+            style.add_modifier(Modifier::BOLD),
+        );
         let room = usize::from(inner.width.saturating_sub(8));
         buffer.set_stringn(inner.x + 8, inner.y, status, room, theme.style(Meaning::Dim));
         if inner.height > 1 {
@@ -107,17 +107,17 @@ fn critiques(
     };
     let mut flows = Vec::new();
     for ((at, text), area) in texts.iter().enumerate().zip(areas) {
-        let frame = if areas.iter().any(|a| a.height >= 8 && a.width >= 50) { Frame::Box } else { Frame::Line };
+        let frame =
+            if areas.iter().any(|a| a.height >= 8 && a.width >= 50) { Frame::Box } else { Frame::Line };
         let take = lanes.get(at).copied().flatten();
         let tokens = take.map(|t| format!("{} tokens", t.tokens.len())).unwrap_or_default();
         let inner = panel::draw("Critique", &tokens, false, frame, theme, area, buffer);
         let runs: Vec<Run<'_>> = match (text, differ.as_ref().and_then(|d| d.get(at))) {
             (None, _) => vec![Run::new(missing(state, at), theme.style(Meaning::Dim), 0)],
             (Some(text), None) => vec![Run::new(text.as_str(), theme.style(Meaning::Text), 0)],
-            (Some(_), Some(pieces)) => pieces
-                .iter()
-                .map(|(text, same)| Run::new(text.as_str(), changed(*same, theme), 0))
-                .collect(),
+            (Some(_), Some(pieces)) => {
+                pieces.iter().map(|(text, same)| Run::new(text.as_str(), changed(*same, theme), 0)).collect()
+            }
         };
         let flow = Flow::wrap(&runs, usize::from(inner.width), theme);
         limits.compare = limits.compare.max(flow.len().saturating_sub(usize::from(inner.height)));

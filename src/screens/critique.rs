@@ -74,9 +74,7 @@ pub fn draw(
 /// The text with its cursor, coloured as far as the tokens that were scored last spell it.
 fn editing(state: &State, edit: &Edit, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let scored = state.critique_take().map(|(take, _)| take);
-    let words = scored.map_or(&[][..], |take| {
-        take.tokens.split_last().map_or(&[][..], |(_, words)| words)
-    });
+    let words = scored.map_or(&[][..], |take| take.tokens.split_last().map_or(&[][..], |(_, words)| words));
     let painted = Painted::new(words, &edit.text());
     let paint = |at: usize| {
         let value = value(state, scored?, painted.token(at)?)?;
@@ -148,7 +146,8 @@ fn words(
         })
         .collect();
     let mut flow = Flow::wrap(&runs, usize::from(area.width), theme);
-    limits.critique_found = found::mark(state, theme, &mut flow).into_iter().map(|(_, token)| token).collect();
+    limits.critique_found =
+        found::mark(state, theme, &mut flow).into_iter().map(|(_, token)| token).collect();
     let height = usize::from(area.height);
     limits.critique = flow.len().saturating_sub(height);
     let follow = match cursor.and_then(|c| flow.row_of(c)) {

@@ -45,13 +45,9 @@ pub fn draw(
     for (index, line) in lines.iter().enumerate().take(last + 1).skip(first) {
         let start = if index == row { column.saturating_sub(WINDOW) } else { 0 };
         let newline = if index < last { "\n" } else { "" };
-        let mut length = 0;
-        for (place, c) in line.chars().chain([' ']).enumerate() {
-            length = place;
-            if place < start || place > start + 2 * WINDOW {
-                continue;
-            }
-            let end = place == line.chars().count();
+        let length = line.chars().count();
+        for (place, c) in line.chars().chain([' ']).enumerate().skip(start).take(2 * WINDOW) {
+            let end = place == length;
             let cursor = focused && (index, place) == (row, column);
             let mut style = paint(offset + place).map_or(base, |painted| base.patch(painted));
             if selection((index, place)) {
@@ -59,7 +55,8 @@ pub fn draw(
             }
             match (cursor, end) {
                 (true, _) => {
-                    let style = style.patch(theme.style(Meaning::Cursor)).remove_modifier(Modifier::UNDERLINED);
+                    let style =
+                        style.patch(theme.style(Meaning::Cursor)).remove_modifier(Modifier::UNDERLINED);
                     put(c.into(), style, CURSOR);
                 }
                 (false, true) => {}

@@ -65,7 +65,8 @@ fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buff
         Flow::wrap(&[run], usize::from(inner.width.saturating_sub(KEYS)), theme)
     };
     for context in contexts {
-        let bindings: Vec<&Binding> = state.keymap.of(&[*context]).into_iter().filter(|b| wanted(b)).collect();
+        let bindings: Vec<&Binding> =
+            state.keymap.of(&[*context]).into_iter().filter(|b| wanted(b)).collect();
         if bindings.is_empty() {
             continue;
         }
@@ -158,14 +159,7 @@ fn quit(what: &str, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The tokens that could stand at a place.
-fn steer(
-    state: &State,
-    steer: Steer,
-    theme: &Theme,
-    area: Rect,
-    buffer: &mut Buffer,
-    limits: &mut Limits,
-) {
+fn steer(state: &State, steer: Steer, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let token = state.takes.get(steer.take).and_then(|t| t.tokens.get(steer.at));
     let Some(token) = token else { return };
     limits.list = token.alternatives.len().saturating_sub(1);

@@ -169,7 +169,8 @@ impl Lines {
             return;
         }
         self.cursor = state.cursor;
-        let (Some(index), Some((take, _))) = (state.cursor.and(state.token_index()), state.critique_take()) else {
+        let (Some(index), Some((take, _))) = (state.cursor.and(state.token_index()), state.critique_take())
+        else {
             return;
         };
         let Some(token) = take.tokens.get(index) else { return };
@@ -207,7 +208,8 @@ impl Lines {
         if now == self.layer {
             return;
         }
-        let changed: Vec<usize> = (0..now.len().max(self.layer.len())).filter(|at| now.get(*at) != self.layer.get(*at)).collect();
+        let changed: Vec<usize> =
+            (0..now.len().max(self.layer.len())).filter(|at| now.get(*at) != self.layer.get(*at)).collect();
         if let [at] = changed.as_slice()
             && let (Some(row), Some(before)) = (now.get(*at), self.layer.get(*at))
             && let Some(more) = row.strip_prefix(before.as_str())

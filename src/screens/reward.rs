@@ -12,7 +12,10 @@ use crate::widgets::{Meaning, Theme, digits, meter};
 pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer) {
     let shown = state.critique_take();
     let reading = shown.map(|(take, stale)| reading(take, stale)).unwrap_or_default();
-    let inner = panel::draw("Reward", reading, false, frame, theme, area, buffer);
+    let percentile = shown.and_then(|(take, _)| state.percentile(take));
+    let percentile = percentile.map(|(share, n)| format!(" · percentile {share:.0} of {n} scored"));
+    let reading = format!("{reading}{}", percentile.unwrap_or_default());
+    let inner = panel::draw("Reward", &reading, false, frame, theme, area, buffer);
     let take = shown.map(|(take, _)| take);
     let large = take.and_then(Take::large);
     let value = large.map(|(reward, _)| reward);
@@ -102,8 +105,6 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         let how = if edited { " edited" } else { "" };
         lines.push((side.name(), format!("{reward:+.2}{how}{}", other.manner())));
     }
-    let percentile = state.percentile(take);
-    lines.extend(percentile.map(|(share, n)| ("percentile", format!("{share:.0} of {n} scored"))));
     lines
 }
 

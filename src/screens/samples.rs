@@ -36,11 +36,7 @@ pub fn draw(
     let bars = if inner.height > BARS + 7 { BARS } else { 2 };
     let place = Rect { y: inner.y + 1, height: bars + 1, ..inner };
     histogram::draw(&rewards, state.bound, theme, place, buffer);
-    let list = Rect {
-        y: place.bottom() + 1,
-        height: inner.height.saturating_sub(bars + 3),
-        ..inner
-    };
+    let list = Rect { y: place.bottom() + 1, height: inner.height.saturating_sub(bars + 3), ..inner };
     let picked = picked.min(limits.list);
     let first = (picked + 1).saturating_sub(usize::from(list.height));
     for ((index, take), y) in samples.iter().enumerate().skip(first).zip(list.y..list.bottom()) {

@@ -34,7 +34,8 @@ pub fn draw(
             _ => " ",
         };
         let held = if list.held == Some(take.id) { "⚑ " } else { "" };
-        let branch = if *depth == 0 { String::new() } else { format!("{}└ ", "  ".repeat((depth - 1).min(16))) };
+        let branch =
+            if *depth == 0 { String::new() } else { format!("{}└ ", "  ".repeat((depth - 1).min(16))) };
         let pair = state.example().is_some_and(crate::app::Example::is_pair) && *depth == 0;
         let side = if pair { format!("{}: ", take.side.name()) } else { String::new() };
         let name = take.name.as_ref().map(|name| format!("‘{}’ ", one_line(name))).unwrap_or_default();
@@ -61,8 +62,7 @@ fn reward(state: &State, take: &Take, theme: &Theme) -> (String, ratatui::style:
         (_, None) => ("…".into(), theme.style(Meaning::Accent)),
         (_, Some(verdict)) => {
             let before = take.parent.and_then(|id| state.takes.get(id)).and_then(Take::settled);
-            let change =
-                before.map(|b| format!("({:+.2}) ", verdict.reward - b.reward)).unwrap_or_default();
+            let change = before.map(|b| format!("({:+.2}) ", verdict.reward - b.reward)).unwrap_or_default();
             (format!("{change}{:+.4}", verdict.reward), theme.sign(verdict.reward))
         }
     }

@@ -115,7 +115,8 @@ fn takes(state: &State) -> String {
     let all: Vec<_> = state.takes.of(state.selected, state.side).map(|t| t.id).collect();
     match state.take().and_then(|t| all.iter().position(|id| *id == t.id)) {
         Some(at) if all.len() > 1 => {
-            let name = state.take().and_then(|t| t.name.as_ref()).map(|name| format!(" ‘{}’", one_line(name)));
+            let name =
+                state.take().and_then(|t| t.name.as_ref()).map(|name| format!(" ‘{}’", one_line(name)));
             format!("take {} of {}{}", at + 1, all.len(), name.unwrap_or_default())
         }
         _ => String::new(),

@@ -28,7 +28,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         (Some(_), None) => "Token, the newest".to_owned(),
         (None, _) => "Token".to_owned(),
     };
-    let inner = panel::draw(&title, "h l: move  m M: biggest  ↵: steer  o: go on", false, frame, theme, area, buffer);
+    let inner =
+        panel::draw(&title, "h l: move  m M: biggest  ↵: steer  o: go on", false, frame, theme, area, buffer);
     let (Some(take), Some(index)) = (shown, at) else { return };
     let Some(token) = take.tokens.get(index) else { return };
     // While tokens stream and no cursor is set, this pane stays still.

@@ -50,7 +50,9 @@ impl Way {
         match self {
             Self::Tmux => "tmux load-buffer -w".into(),
             Self::Osc52 => "the terminal (OSC 52)".into(),
-            Self::Tool(tool) => format!("{} and the terminal (OSC 52)", tool.first().copied().unwrap_or_default()),
+            Self::Tool(tool) => {
+                format!("{} and the terminal (OSC 52)", tool.first().copied().unwrap_or_default())
+            }
         }
     }
 
@@ -69,7 +71,8 @@ impl Way {
     pub fn run(&self, what: &str, text: &str) -> String {
         let size = text.chars().count();
         let told = format!("{what}, {size} characters");
-        let osc = if text.len() <= LONGEST { Ok("the terminal (OSC 52)") } else { Err("too long for OSC 52") };
+        let osc =
+            if text.len() <= LONGEST { Ok("the terminal (OSC 52)") } else { Err("too long for OSC 52") };
         match self {
             Self::Tmux => match feed(&["tmux", "load-buffer", "-w", "-"], text)
                 .map(|()| "tmux (load-buffer -w)")
@@ -124,7 +127,8 @@ fn feed(command: &[&str], text: &str) -> Result<(), String> {
 
 /// Whether a program of this name is on the search path.
 fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|p| p.join(program).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join(program).is_file()))
 }
 
 #[cfg(test)]

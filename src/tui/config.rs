@@ -50,8 +50,9 @@ impl Config {
         let wrong = |found: String, expected: &str, fix: String| {
             Error::invalid(path.display().to_string(), found, expected, fix)
         };
-        let table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| wrong(e.to_string(), "TOML", "Mend the line.".into()))?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| wrong(e.to_string(), "TOML", "Mend the line.".into()))?;
         let mut config = Self::default();
         for (key, value) in &table {
             let other = |kind: &str| wrong(format!("{key} = {value}"), kind, format!("Mend `{key}`."));
@@ -117,7 +118,9 @@ pub fn themes() -> Vec<String> {
     let mut more: Vec<String> = own
         .into_iter()
         .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned))
+        .filter_map(|entry| {
+            entry.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned)
+        })
         .filter(|name| !names.contains(name))
         .collect();
     more.sort();

@@ -8,9 +8,10 @@
 //!                                                └─> dirty ─> screens::draw ─> diff ─> bytes
 //! ```
 
-pub mod colour;
 pub mod clipboard;
+pub mod colour;
 mod config;
+mod editor;
 mod input;
 mod keyboard;
 pub mod log;
@@ -84,7 +85,10 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     // A wrong name is told before the terminal is taken.
     let theme = options.theme.as_deref().or(config.theme.as_deref());
     let theme = theme.map(|name| config::theme(name, depth)).transpose()?;
-    let taken = match (options.plain || config.plain == Some(true), options.no_mouse || config.mouse == Some(false)) {
+    let taken = match (
+        options.plain || config.plain == Some(true),
+        options.no_mouse || config.mouse == Some(false),
+    ) {
         (true, _) => terminal::Taken::Lines,
         (false, true) => terminal::Taken::Screen,
         (false, false) => terminal::Taken::ScreenAndMouse,
@@ -96,7 +100,17 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         .enable_all()
         .build()
         .map_err(|e| Error::io("the event loop", e))?;
-    runtime.block_on(run::run(run::Start { options, taken, keymap, depth, theme, examples, rows, engine, log }))
+    runtime.block_on(run::run(run::Start {
+        options,
+        taken,
+        keymap,
+        depth,
+        theme,
+        examples,
+        rows,
+        engine,
+        log,
+    }))
 }
 
 /// Whether there is a terminal to draw on and to read keys from.

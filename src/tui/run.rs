@@ -15,7 +15,7 @@ use super::output::Painter;
 use super::pace::{Frames, Tokens};
 use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
-use super::{OpenOptions, colour, config, input, keyboard, log, suspend};
+use super::{OpenOptions, colour, config, editor, input, keyboard, log, suspend};
 use crate::app::{self, Effect, Example, InMemory, Keeper, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
@@ -59,6 +59,7 @@ enum Woke {
     TokenDue,
     FrameDue,
     Due,
+    Back(Result<String>),
     Look,
 }
 
@@ -89,6 +90,8 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         client,
         keeper: Box::new(InMemory),
+        gate: keyboard::Gate::default(),
+        outside: None,
         guard,
         painter: Painter::new(area),
         lines: plain.then(Lines::default),
@@ -110,6 +113,9 @@ struct Loop {
     theme: Theme,
     client: Client,
     keeper: Box<dyn Keeper>,
+    gate: keyboard::Gate,
+    /// The user's editor has the terminal; what will come back.
+    outside: Option<editor::Outcome>,
     guard: Guard,
     painter: Painter,
     /// Lines of text in place of a screen.
@@ -132,7 +138,7 @@ impl Loop {
         mut rows: mpsc::Receiver<Msg>,
         mut told: mpsc::Receiver<Msg>,
     ) -> Result<u8> {
-        let mut keys = keyboard::listen()?;
+        let mut keys = keyboard::listen(self.gate.clone())?;
         let mut batch: Vec<Event> = Vec::with_capacity(EVENTS_A_TURN);
         let (mut engine_there, mut more_rows) = (true, true);
         let mut look = tokio::time::interval(LOOK);
@@ -145,13 +151,14 @@ impl Loop {
             let now = Instant::now();
             let (layout, token, frame) = (self.frames.layout_due(), self.tokens.due(), self.frames.due(now));
             let due = self.state.due.map(|(at, _)| self.begun + at);
+            let outside = self.outside.is_some();
             let woke = tokio::select! {
                 biased;
                 event = keys.recv() => Woke::Input(event),
                 signal = signals.next() => Woke::Signal(signal),
                 () = sleep_until(layout.unwrap_or(now)), if layout.is_some() => Woke::Resized,
                 () = sleep_until(token.unwrap_or(now)), if token.is_some() => Woke::TokenDue,
-                () = sleep_until(frame.unwrap_or(now)), if frame.is_some() => Woke::FrameDue,
+                () = sleep_until(frame.unwrap_or(now)), if frame.is_some() && !outside => Woke::FrameDue,
                 count = events.recv_many(&mut batch, EVENTS_A_TURN), if engine_there => {
                     engine_there = count > 0;
                     Woke::Engine
@@ -159,12 +166,15 @@ impl Loop {
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
                 msg = told.recv() => Woke::Told(msg),
                 () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => Woke::Due,
+                outcome = ended(&mut self.outside), if outside => Woke::Back(outcome),
                 _ = look.tick() => Woke::Look,
             };
             self.update(Msg::Clock(self.begun.elapsed()))?;
             match woke {
                 Woke::Input(None) => return Ok(129),
                 Woke::Input(Some(first)) => self.input(first, &mut keys)?,
+                // It is meant for the editor.
+                Woke::Signal(Signal::End(130) | Signal::Continue | Signal::Resize) if outside => {}
                 Woke::Signal(Signal::End(code)) => self.exit = Some(code),
                 Woke::Signal(Signal::Resize) => self.frames.resized(Instant::now()),
                 Woke::Signal(Signal::Stop) => suspend::suspend(&self.guard)?,
@@ -180,6 +190,7 @@ impl Loop {
                 Woke::FrameDue => self.draw()?,
                 // The clock has told the state.
                 Woke::Due => self.frames.dirty(),
+                Woke::Back(outcome) => self.back(outcome)?,
                 Woke::Look if keyboard::gone() => return Ok(129),
                 Woke::Look => {}
                 Woke::Engine => {
@@ -247,7 +258,8 @@ impl Loop {
         }
         for mut event in events {
             if let Event::Down { reason } = &mut event
-                && let Some(report) = self.log.as_deref().map(terminal::report_path).filter(|path| path.exists())
+                && let Some(report) =
+                    self.log.as_deref().map(terminal::report_path).filter(|path| path.exists())
             {
                 *reason = format!("{reason}; the report is in {}", report.display());
             }
@@ -280,7 +292,7 @@ impl Loop {
                         }
                     }
                 }
-                Effect::EditOutside(_) => self.state.note = Some("no editor yet".into()),
+                Effect::EditOutside(text) => self.edit_outside(text)?,
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
                 Effect::Redraw => self.resize()?,
@@ -333,6 +345,33 @@ impl Loop {
         self.update(Msg::Note("there is no other theme at this depth of colour".into()))
     }
 
+    /// Gives the terminal to the user's editor. The loop goes on: it draws nothing until the editor has ended.
+    fn edit_outside(&mut self, text: String) -> Result<()> {
+        if self.outside.is_some() {
+            return Ok(());
+        }
+        if !self.gate.close() {
+            self.gate.open();
+            self.state.note = Some("the keyboard is still being read; once more, please".into());
+            return Ok(());
+        }
+        self.guard.leave();
+        self.outside = Some(editor::start(text)?);
+        Ok(())
+    }
+
+    /// The editor has ended.
+    fn back(&mut self, outcome: Result<String>) -> Result<()> {
+        self.outside = None;
+        self.guard.enter()?;
+        self.gate.open();
+        match outcome {
+            Ok(text) => self.update(Msg::Edited(text))?,
+            Err(error) => self.update(Msg::Note(error.to_string()))?,
+        }
+        self.resize()
+    }
+
     /// Asks the terminal for its size and draws every cell.
     fn resize(&mut self) -> Result<()> {
         let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
@@ -343,6 +382,9 @@ impl Loop {
     }
 
     fn draw(&mut self) -> Result<()> {
+        if self.outside.is_some() {
+            return Ok(());
+        }
         let mut buffer = Buffer::empty(self.area);
         let limits = screens::draw(&self.state, &self.theme, self.area, &mut buffer);
         app::update(&mut self.state, Msg::Limits(limits));
@@ -362,6 +404,17 @@ fn send(bytes: &[u8]) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("the terminal", e))
+}
+
+/// Waits for the editor's end; without one, for ever.
+async fn ended(outside: &mut Option<editor::Outcome>) -> Result<String> {
+    match outside {
+        Some(outcome) => match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Usage("the editor's thread ended: the text stays as it was".into())),
+        },
+        None => std::future::pending().await,
+    }
 }
 
 fn ticket(request: &Request) -> Option<crate::engine::Ticket> {

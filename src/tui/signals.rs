@@ -1,8 +1,8 @@
 //! Signals: leave, suspend, come back, another size.
 
-use crate::Result;
 #[cfg(unix)]
 use crate::Error;
+use crate::Result;
 
 /// What a signal asks for.
 pub(super) enum Signal {

@@ -12,7 +12,8 @@ pub struct Colours {
 }
 
 /// Where descriptions are kept.
-const SYSTEM: [&str; 4] = ["/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/local/share/terminfo"];
+const SYSTEM: [&str; 4] =
+    ["/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/local/share/terminfo"];
 
 /// The description of the terminal named by `TERM`, if there is one.
 pub fn look(env: &dyn Fn(&str) -> Option<String>) -> Option<Colours> {

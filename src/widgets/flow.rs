@@ -67,7 +67,14 @@ impl Flow {
                         if space {
                             used = flow.put(&mut word, used, width);
                         }
-                        word.push(Piece { text: glyph.text, width: glyph.width, style, tag: run.tag, space, at });
+                        word.push(Piece {
+                            text: glyph.text,
+                            width: glyph.width,
+                            style,
+                            tag: run.tag,
+                            space,
+                            at,
+                        });
                         at += usize::from(!space);
                         if space {
                             used = flow.put(&mut word, used, width);
@@ -161,7 +168,9 @@ impl Flow {
         for found in pattern.find(&text) {
             let mut first = true;
             for (row, index) in pieces.iter().skip(found.start).take(found.len()) {
-                let Some(piece) = self.rows.get_mut(*row).and_then(|row| row.get_mut(*index)) else { continue };
+                let Some(piece) = self.rows.get_mut(*row).and_then(|row| row.get_mut(*index)) else {
+                    continue;
+                };
                 piece.style = piece.style.patch(style);
                 if std::mem::take(&mut first) {
                     starts.push((piece.at, piece.tag));
@@ -261,7 +270,8 @@ mod tests {
         let pattern = Pattern::new("the answer").unwrap();
         let found = flow.mark_all(&pattern, Style::new().bold());
         assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [0, 18]);
-        let bold: String = flow.rows.iter().flatten().filter(|p| p.style != Style::new()).map(|p| p.text.as_str()).collect();
+        let bold: String =
+            flow.rows.iter().flatten().filter(|p| p.style != Style::new()).map(|p| p.text.as_str()).collect();
         assert_eq!(bold.replace(' ', ""), "theanswertheanswer");
     }
 

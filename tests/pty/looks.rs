@@ -68,12 +68,18 @@ fn stopped_from_outside_it_is_drawn_whole_again() {
 /// Numbers of all SGR sequences that were sent.
 fn styles(sent: &str) -> Vec<String> {
     let parts = sent.split("\x1b[").skip(1);
-    parts.filter_map(|p| p.split_once('m')).map(|(n, _)| n).filter(|n| n.chars().all(|c| c.is_ascii_digit() || c == ';')).map(str::to_owned).collect()
+    parts
+        .filter_map(|p| p.split_once('m'))
+        .map(|(n, _)| n)
+        .filter(|n| n.chars().all(|c| c.is_ascii_digit() || c == ';'))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn colours_are_what_was_asked_for() {
-    let coloured = |n: &str| n.split(';').any(|c| matches!(c.parse::<u8>(), Ok(30..=48 | 90..=107)) && c != "39");
+    let coloured =
+        |n: &str| n.split(';').any(|c| matches!(c.parse::<u8>(), Ok(30..=48 | 90..=107)) && c != "39");
     let sent = |args: &[&str], env: &[(&str, &str)]| {
         let mut terminal = Terminal::start_in(args, (80, 24), env, &[]);
         terminal.wait_for(FINISHED);
@@ -83,7 +89,10 @@ fn colours_are_what_was_asked_for() {
         styles(&terminal.sent())
     };
     assert!(!sent(&[], &[("NO_COLOR", "1")]).iter().any(|n| coloured(n)));
-    assert!(sent(&[], &[("NO_COLOR", "")]).iter().any(|n| n.contains("38;2")), "an empty NO_COLOR says nothing");
+    assert!(
+        sent(&[], &[("NO_COLOR", "")]).iter().any(|n| n.contains("38;2")),
+        "an empty NO_COLOR says nothing"
+    );
     let sixteen = sent(&["--color", "16"], &[("NO_COLOR", "1")]);
     assert!(sixteen.iter().any(|n| coloured(n)), "--color wins");
     assert!(!sixteen.iter().any(|n| n.contains("38;") || n.contains("48;")));
@@ -95,7 +104,10 @@ fn colours_are_what_was_asked_for() {
 fn the_users_files_are_read() {
     let files = [
         ("config.toml", "theme = \"mine\"\nmouse = false\n"),
-        ("themes/mine.toml", "heat_negative = []\nheat_positive = []\n[style]\nfocus = { fg = \"#123456\" }\n"),
+        (
+            "themes/mine.toml",
+            "heat_negative = []\nheat_positive = []\n[style]\nfocus = { fg = \"#123456\" }\n",
+        ),
         ("keymap.toml", "[[binding]]\naction = \"next-example\"\ncontext = \"inspect\"\nkeys = [\"X\"]\n"),
     ];
     let mut terminal = Terminal::start_in(&[], (120, 40), &[], &files);
@@ -114,7 +126,11 @@ fn a_mistake_in_them_is_named_before_the_terminal_is_taken() {
     for (file, text, says) in [
         ("config.toml", "teme = \"dark\"", "Did you mean `theme`?"),
         ("config.toml", "theme = \"drak\"", "dark, light"),
-        ("keymap.toml", "[[binding]]\naction = \"helpp\"\ncontext = \"global\"\nkeys = [\"H\"]\n", "Did you mean `help`?"),
+        (
+            "keymap.toml",
+            "[[binding]]\naction = \"helpp\"\ncontext = \"global\"\nkeys = [\"H\"]\n",
+            "Did you mean `help`?",
+        ),
     ] {
         let mut terminal = Terminal::start_in(&[], (120, 40), &[], &[(file, text)]);
         assert!((1..=2).contains(&terminal.exit()));

@@ -59,8 +59,16 @@ impl Terminal {
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let ours = [
-            "NO_COLOR", "TMUX", "STY", "SSH_CONNECTION", "SSH_TTY", "COLORFGBG", "OUTLOUD_LOG", "OUTLOUD_PLAIN",
-            "DISPLAY", "WAYLAND_DISPLAY",
+            "NO_COLOR",
+            "TMUX",
+            "STY",
+            "SSH_CONNECTION",
+            "SSH_TTY",
+            "COLORFGBG",
+            "OUTLOUD_LOG",
+            "OUTLOUD_PLAIN",
+            "DISPLAY",
+            "WAYLAND_DISPLAY",
         ];
         for name in ours {
             command.env_remove(name);
@@ -93,16 +101,7 @@ impl Terminal {
             }
         });
         let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
-        Self {
-            parser,
-            output,
-            raw: Vec::new(),
-            writer,
-            master: pair.master,
-            child,
-            modes_before,
-            home,
-        }
+        Self { parser, output, raw: Vec::new(), writer, master: pair.master, child, modes_before, home }
     }
 
     /// Takes what has arrived.

@@ -46,7 +46,11 @@ fn one_changed_digit_moves_the_reward() {
     assert_eq!(take.phase, Phase::Complete);
     assert_ne!(take.reward(), before.reward());
     for (index, (new, old)) in take.tokens.iter().zip(&before.tokens).enumerate().take(at) {
-        assert_eq!((new.reward, new.stop_here, new.probability), (old.reward, old.stop_here, old.probability), "{index}");
+        assert_eq!(
+            (new.reward, new.stop_here, new.probability),
+            (old.reward, old.stop_here, old.probability),
+            "{index}"
+        );
     }
     assert_eq!(take.tokens[at].stop_here, None, "not known yet");
     // While no key comes what the tokens did is read, from the first new one on.
@@ -164,22 +168,33 @@ fn the_model_goes_on_from_a_token() {
 fn another_token_is_taken_and_the_model_goes_on() {
     let mut stage = Stage::finished();
     let before = stage.state.take().unwrap().clone();
-    let at = (1..before.tokens.len()).find(|i| before.tokens[*i].alternatives.len() > 1).unwrap();
-    stage.press("g g");
-    for _ in 0..at {
-        stage.press("l");
-    }
-    stage.press("enter");
+    stage.press("g g l l l enter");
     assert!(stage.text(80, 24).contains("stands here"));
+    let other = before.tokens[3].alternatives[1].clone();
+    assert_eq!(other.text, " *");
     stage.press("enter");
-    let other = before.tokens[at].alternatives.iter().find(|a| a.id != before.tokens[at].id).unwrap();
-    let Some(Request::Critique { begin: CritiqueText::Ids(ids), .. }) = stage.requests.last() else { panic!() };
-    assert_eq!((&ids[..at], ids[at]), (&before.ids(at)[..], other.id));
+    let Some(Request::Critique { begin: CritiqueText::Ids(ids), .. }) = stage.requests.last() else {
+        panic!()
+    };
+    assert_eq!((&ids[..3], ids[3]), (&before.ids(3)[..], other.id));
     stage.play();
-    assert_eq!(stage.state.take().unwrap().how, How::Steered { at, to: other.text.clone() });
+    assert_eq!(stage.state.take().unwrap().how, How::Steered { at: 3, to: other.text });
     stage.press("t");
     let screen = stage.text(120, 40);
-    assert!(screen.contains("└ #2 steered at") && screen.contains("#1 greedy"), "{screen}");
+    assert!(screen.contains("└ #2 steered at 4") && screen.contains("#1 greedy"), "{screen}");
+}
+
+#[test]
+fn steered_to_the_end_the_reward_is_read_there() {
+    let mut stage = Stage::finished();
+    let before = stage.state.take().unwrap().clone();
+    assert_eq!(before.tokens[1].alternatives[1].text, "<|eot_id|>");
+    stage.press("g g l enter enter");
+    let Some(Request::Score { critique, .. }) = stage.requests.last() else { panic!() };
+    assert_eq!(critique, &CritiqueText::Ids(before.ids(1)));
+    stage.play();
+    let take = stage.state.take().unwrap();
+    assert_eq!((take.phase.clone(), take.tokens.len()), (Phase::Complete, 2));
 }
 
 #[test]
@@ -189,7 +204,10 @@ fn takes_are_named_and_compared() {
     assert_eq!(stage.state.take().unwrap().name.as_deref(), Some("with an x"));
     stage.press("k c");
     let screen = stage.text(120, 40);
-    assert!(screen.contains("Compare") && screen.contains("with an x") && screen.contains("margin"), "{screen}");
+    assert!(
+        screen.contains("Compare") && screen.contains("with an x") && screen.contains("margin"),
+        "{screen}"
+    );
     stage.press("g i");
     assert!(stage.text(120, 40).contains("Inspect"));
 }

@@ -96,6 +96,39 @@ fn an_error() {
 }
 
 #[test]
+fn editing_a_critique() {
+    let mut stage = Stage::finished();
+    stage.press("e backspace backspace backspace backspace backspace 'good_.'").rest(100).play();
+    coloured("editing", &mut stage);
+    stage.press("esc");
+    shots("edited", &mut stage);
+    stage.press("t");
+    shots("takes", &mut stage);
+}
+
+#[test]
+fn sampled_critiques() {
+    let mut stage = Stage::finished();
+    stage.press("N").play();
+    shots("samples", &mut stage);
+}
+
+#[test]
+fn a_pair_compared_with_its_swap_table() {
+    let mut stage = Stage::finished();
+    stage.press("J J space").play().press("g c x").play();
+    shots("compare", &mut stage);
+    coloured("compare", &mut stage);
+}
+
+#[test]
+fn steering_at_a_token() {
+    let mut stage = Stage::finished();
+    stage.press("g g l l l enter");
+    shots("steer", &mut stage);
+}
+
+#[test]
 fn help() {
     let mut stage = Stage::finished();
     stage.press("?");

@@ -78,9 +78,16 @@ fn slash_looks_for_words_in_prompt_answer_and_critique() {
     assert!(screen.contains("/22▏"), "{screen}");
     stage.press("enter");
     let note = stage.state.note.clone().unwrap();
-    assert!(note.contains("match") && note.contains(" of 3"), "twice in the answer, once in the critique: {note}");
+    assert!(
+        note.contains("match") && note.contains(" of 3"),
+        "twice in the answer, once in the critique: {note}"
+    );
     let take = stage.state.take().unwrap();
-    assert_eq!(take.tokens[stage.state.cursor.unwrap()].text.trim(), "22", "first in the pane with the focus");
+    assert_eq!(
+        take.tokens[stage.state.cursor.unwrap()].text.trim(),
+        "22",
+        "first in the pane with the focus"
+    );
     stage.press("ctrl-n");
     assert_eq!(stage.state.focus, Focus::Text, "round to the first");
     stage.press("ctrl-p");

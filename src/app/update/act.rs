@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{compare, copy, edit, entry, find, jobs, ready, takes, tokens};
 use crate::app::{
-    Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer, TakeList,
+    Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
+    TakeList,
 };
 
 /// Lines of a page step.
@@ -34,7 +35,9 @@ pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Ef
         | Action::NextMatch
         | Action::PreviousMatch
         | Action::Biggest
-        | Action::PreviousBiggest => return (0..count.clamp(1, MOST)).flat_map(|_| act(state, action)).collect(),
+        | Action::PreviousBiggest => {
+            return (0..count.clamp(1, MOST)).flat_map(|_| act(state, action)).collect();
+        }
         _ => return act(state, action),
     }
     Vec::new()
@@ -253,20 +256,25 @@ fn step_take(state: &mut State, by: i32) {
     }
 }
 
-/// To the token that moved the reward most; from one of the ranks, to the next (or the one before) in rank.
+/// To the token that moved the reward most; from there, to the next in rank, or back to the one before.
 fn biggest(state: &mut State, next: bool) {
     let ranked = state.critique_take().map(|(take, _)| take.by_change()).unwrap_or_default();
     let last = ranked.len().saturating_sub(1);
-    let at = state.cursor.and_then(|cursor| ranked.iter().position(|index| *index == cursor));
+    let at = state.cursor.filter(|cursor| ranked.get(state.rank) == Some(cursor)).map(|_| state.rank);
     let rank = match (at, next) {
-        (None, true) => 0,
-        (None, false) => last,
-        (Some(at), true) => if at == last { 0 } else { at + 1 },
+        (None, _) => 0,
+        (Some(at), true) => {
+            if at == last {
+                0
+            } else {
+                at + 1
+            }
+        }
         (Some(at), false) => at.checked_sub(1).unwrap_or(last),
     };
     match ranked.get(rank) {
         Some(index) => {
-            state.cursor = Some(*index);
+            (state.cursor, state.rank) = (Some(*index), rank);
             state.note = Some(format!("move {} of {}", rank + 1, ranked.len()));
             state.focus = Focus::Critique;
             state.critique_top = None;
@@ -351,7 +359,9 @@ fn step(state: &mut State, by: i32) {
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
         (
             Some(
-                Layer::Takes(TakeList { picked, .. }) | Layer::Samples(picked) | Layer::Steer(Steer { picked, .. }),
+                Layer::Takes(TakeList { picked, .. })
+                | Layer::Samples(picked)
+                | Layer::Steer(Steer { picked, .. }),
             ),
             _,
         ) => *picked = moved(*picked).min(state.limits.list),
@@ -379,7 +389,9 @@ fn to_end(state: &mut State, last: bool) {
         }
         (
             Some(
-                Layer::Takes(TakeList { picked, .. }) | Layer::Samples(picked) | Layer::Steer(Steer { picked, .. }),
+                Layer::Takes(TakeList { picked, .. })
+                | Layer::Samples(picked)
+                | Layer::Steer(Steer { picked, .. }),
             ),
             _,
         ) => *picked = if last { state.limits.list } else { 0 },

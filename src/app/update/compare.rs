@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use super::{jobs, ready};
-use crate::app::{
-    Effect, How, Job, Layer, Line, LineFor, ModelState, Screen, State, Swapped, Take, Versus,
-};
+use crate::app::{Effect, How, Job, Layer, Line, LineFor, ModelState, Screen, State, Swapped, Take, Versus};
 use crate::engine::{CritiqueText, ModelInfo, ModelSource, Request, Sampling, ScoreOptions};
 
 /// Opens the screen.
@@ -117,7 +115,9 @@ pub(super) fn swap(state: &mut State) -> Vec<Effect> {
     let why = match (state.incomparable(&left, &right), left.settled().zip(right.settled())) {
         (Some(why), _) => Some(why),
         (None, None) => Some("both critiques must be complete: space runs them"),
-        (None, Some((a, _))) if a.critique.is_none() => Some("a classic model: there are no critiques to swap"),
+        (None, Some((a, _))) if a.critique.is_none() => {
+            Some("a classic model: there are no critiques to swap")
+        }
         _ if left.input == right.input => Some("one answer: the reward follows the critique alone"),
         _ => None,
     };
@@ -126,7 +126,10 @@ pub(super) fn swap(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let mut ask = |answer: &Take, critique: &Take| {
-        if matches!(state.compare.swaps.get(&(answer.id, critique.id)), Some(Swapped::Reward(_) | Swapped::Waiting)) {
+        if matches!(
+            state.compare.swaps.get(&(answer.id, critique.id)),
+            Some(Swapped::Reward(_) | Swapped::Waiting)
+        ) {
             return None;
         }
         let words = critique.tokens.len().checked_sub(1)?;

@@ -142,9 +142,7 @@ pub(super) fn due(state: &mut State) -> Vec<Effect> {
 fn carry_out(state: &mut State, due: Due) -> Vec<Effect> {
     match due {
         Due::Live(id) => jobs::live(state, id),
-        Due::Details(id) => {
-            jobs::details(state, id).into_iter().chain(jobs::re_encode(state, id)).collect()
-        }
+        Due::Details(id) => jobs::details(state, id).into_iter().chain(jobs::re_encode(state, id)).collect(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{compare, jobs};
-use crate::app::{Effect, Job, Layer, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::app::{Due, Swapped};
+use crate::app::{Effect, Job, Layer, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::engine::{Event, ModelId, ModelInfo, Ticket, Verdict};
 
 /// How often the large number changes while tokens stream.

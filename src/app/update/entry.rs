@@ -5,9 +5,7 @@ use std::sync::Arc;
 use ratatui_textarea::{Input, Key as AreaKey};
 
 use super::{edit, jobs};
-use crate::app::{
-    Answers, Code, Effect, Entry, Example, Field, Key, Layer, ModelState, Origin, State,
-};
+use crate::app::{Answers, Code, Effect, Entry, Example, Field, Key, Layer, ModelState, Origin, State};
 use crate::checkpoint::Prompt;
 
 /// Longest paste taken in one go, bytes.

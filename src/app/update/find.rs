@@ -107,7 +107,8 @@ pub(super) fn go(state: &mut State, by: isize) {
 fn example(state: &mut State, query: &str, by: isize) {
     let Some(pattern) = Pattern::new(query) else { return };
     let count = state.examples.len();
-    let there = (1..=count).map(|n| (state.selected as isize + by * n as isize).rem_euclid(count as isize) as usize);
+    let there =
+        (1..=count).map(|n| (state.selected as isize + by * n as isize).rem_euclid(count as isize) as usize);
     let has = |at: &usize| state.examples.get(*at).is_some_and(|e| example_has(e, &pattern));
     match there.into_iter().find(has) {
         Some(index) => {

@@ -102,12 +102,7 @@ fn sampling(seed: Option<u64>) -> Sampling {
 }
 
 /// Asks for the critiques of `count` takes from `first` on, which differ only in their seeds.
-pub(super) fn critique(
-    state: &mut State,
-    first: TakeId,
-    count: usize,
-    sampling: Sampling,
-) -> Option<Effect> {
+pub(super) fn critique(state: &mut State, first: TakeId, count: usize, sampling: Sampling) -> Option<Effect> {
     for id in (first.0..first.0 + count).map(TakeId) {
         state.takes.get_mut(id)?.phase = Phase::Waiting;
     }

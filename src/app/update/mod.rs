@@ -107,7 +107,9 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             state.pending.clear();
             let typing = matches!(
                 state.layers.last(),
-                Some(Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_))
+                Some(
+                    Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_)
+                )
             );
             if first && !typing && digit(state, key) {
                 return Vec::new();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alternative, Choice, Client, CritiqueOptions, CritiqueText, CritiqueToken, Event, Events, Input, ModelInfo,
-    Port, Request, ScoreOptions, Stopped, Ticket, Timing, TokenCount, Verdict, channel,
+    Alternative, Choice, Client, CritiqueOptions, CritiqueText, CritiqueToken, Event, Events, Input,
+    ModelInfo, Port, Request, ScoreOptions, Stopped, Ticket, Timing, TokenCount, Verdict, channel,
 };
 use crate::checkpoint::{Reading, Spec};
 
@@ -132,9 +132,14 @@ impl Recording {
         ];
         if !given.is_empty() {
             let named = given.iter().map(|t| (t.id, t.text.clone())).collect();
-            events.push(Event::Given { ticket, tokens: named, trace: given.iter().map(|t| t.reward).collect() });
+            events.push(Event::Given {
+                ticket,
+                tokens: named,
+                trace: given.iter().map(|t| t.reward).collect(),
+            });
         }
-        let rest = self.tokens.get(given.len().min(self.tokens.len().saturating_sub(1))..).unwrap_or_default();
+        let rest =
+            self.tokens.get(given.len().min(self.tokens.len().saturating_sub(1))..).unwrap_or_default();
         let written: Vec<RecordedToken> = given.iter().chain(rest).cloned().collect();
         let samples = options.samples.max(1);
         for (index, token) in written.iter().enumerate().skip(given.len()) {
@@ -216,15 +221,9 @@ impl RecordedToken {
     }
 
     fn choice(&self) -> Choice {
-        let named = |(id, text, p): &(u32, String, f32)| Alternative {
-            id: *id,
-            text: text.clone(),
-            probability: *p,
-        };
-        Choice {
-            probability: self.probability,
-            alternatives: self.alternatives.iter().map(named).collect(),
-        }
+        let named =
+            |(id, text, p): &(u32, String, f32)| Alternative { id: *id, text: text.clone(), probability: *p };
+        Choice { probability: self.probability, alternatives: self.alternatives.iter().map(named).collect() }
     }
 }
 

@@ -59,8 +59,9 @@ struct Task<'a> {
     out: &'a mut [f32],
 }
 
-/// `q` (scaled already) and `out`: for each row `[kv_heads, n, group, D]`, rows one after the other.
-pub(super) fn attend(rows: &[Row<'_>], heads: Heads, mut q: &[f32], mut out: &mut [f32]) {
+/// `q` (scaled already) and `out`: for each row `[kv_heads, n, group, D]`, rows one after the other. On all cores if
+/// `parallel`.
+pub(super) fn attend(rows: &[Row<'_>], heads: Heads, mut q: &[f32], mut out: &mut [f32], parallel: bool) {
     let Heads { kv, group, dim, .. } = heads;
     let block = (BLOCK_ROWS / group).max(1);
     let mut tasks = Vec::new();
@@ -76,7 +77,7 @@ pub(super) fn attend(rows: &[Row<'_>], heads: Heads, mut q: &[f32], mut out: &mu
             tasks.extend(blocks.map(|(i, (q, out))| Task { row, head, first: i * block, q, out }));
         }
     }
-    if work > SERIAL {
+    if parallel && work > SERIAL {
         // The last blocks of a causal chunk see the most: largest first.
         tasks.reverse();
         tasks.into_par_iter().with_max_len(1).for_each_init(Vec::new, |scores, t| run(t, heads, scores));

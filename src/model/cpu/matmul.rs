@@ -1,14 +1,17 @@
 //! Matrix products on slices: `y = x @ w^T + bias`.
 //!
-//! Few rows are bound by reading the weights: own dot products, the weights dealt out to all cores. Many rows go to `gemm`.
+//! Few rows are bound by reading the weights: own dot products, the weights dealt out to all cores. Some rows lie in the
+//! lanes of vectors, so that nothing is summed across lanes. Many rows go to `gemm`.
 
 use rayon::prelude::*;
 
-use super::simd::{Dots, dispatch};
+use super::simd::{Dots, Lanes, dispatch, pack, panel};
 use crate::model::ops::kernel::{Mat, product};
 
-/// Up to this many rows the dot products are faster than packing for gemm.
-const FEW_ROWS: usize = 48;
+/// Up to this many rows dot products are fastest.
+const FEW_ROWS: usize = 12;
+/// Up to this many rows, rows in lanes are faster than packing for gemm.
+const SOME_ROWS: usize = 48;
 /// A task reads at least this many weights (256 KiB).
 const TASK: usize = 1 << 16;
 
@@ -19,16 +22,16 @@ pub(super) struct Product<'a> {
     pub y: &'a mut [f32],
 }
 
-/// All products of the same `x` (`[n, k]`).
-pub(super) fn linear<const P: usize>(x: &[f32], k: usize, products: [Product<'_>; P]) {
+/// All products of the same `x` (`[n, k]`), on all cores if `parallel`.
+pub(super) fn linear<const P: usize>(x: &[f32], k: usize, products: [Product<'_>; P], parallel: bool) {
     let n = x.len() / k;
-    if n <= FEW_ROWS {
-        few_rows(x, k, products);
+    if n <= SOME_ROWS {
+        few_rows(x, k, products, parallel);
         return;
     }
     for Product { w, bias, y } in products {
         let out = w.len() / k;
-        product((n, k, out), Mat::rows(x, k), Mat::rows(w, k).t(), y, out, false, true);
+        product((n, k, out), Mat::rows(x, k), Mat::rows(w, k).t(), y, out, false, parallel);
         if let Some(bias) = bias {
             y.chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
         }
@@ -42,11 +45,12 @@ struct Task<'a> {
     y: &'a mut [f32],
 }
 
-fn few_rows<const P: usize>(x: &[f32], k: usize, mut products: [Product<'_>; P]) {
+fn few_rows<const P: usize>(x: &[f32], k: usize, mut products: [Product<'_>; P], parallel: bool) {
     let n = x.len() / k;
     let total: usize = products.iter().map(|p| p.w.len()).sum();
-    let threads = rayon::current_num_threads();
-    let rows = (TASK.max(total / (8 * threads)) / k).next_multiple_of(4);
+    let threads = if parallel { rayon::current_num_threads() } else { 1 };
+    let rows = (TASK.max(total / (8 * threads)) / k).next_multiple_of(8);
+    let packed = if n > FEW_ROWS { pack(x, k, panel()) } else { Vec::new() };
     let mut transposed: Vec<Vec<f32>> = Vec::new();
     if n > 1 {
         transposed.extend(products.iter().map(|p| vec![0.0; p.y.len()]));
@@ -63,7 +67,11 @@ fn few_rows<const P: usize>(x: &[f32], k: usize, mut products: [Product<'_>; P])
     };
     let run = |task: Task<'_>| {
         let Task { w, bias, y } = task;
-        dispatch(Dots { x, w, k, put: |j, i, dot| set(y, j * n + i, dot) });
+        if n > FEW_ROWS {
+            dispatch(Lanes { x: &packed, n, w, k, y });
+        } else {
+            dispatch(Dots { x, w, k, put: |j, i, dot| set(y, j * n + i, dot) });
+        }
         if let Some(bias) = bias {
             y.chunks_mut(n).zip(bias).for_each(|(y, b)| y.iter_mut().for_each(|y| *y += b));
         }

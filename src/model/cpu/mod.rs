@@ -8,7 +8,7 @@ mod math;
 mod matmul;
 mod simd;
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 use candle_core::{CpuStorage, Storage, StorageRef, Tensor};
 use rayon::prelude::*;
@@ -28,6 +28,10 @@ use crate::{Error, Result};
 
 /// Below this many multiplications a forward stays on the calling thread.
 const SERIAL: usize = 1 << 21;
+/// Models up to this many parameters stay in the cores' caches: rows are dealt out to the cores, not weights.
+const CACHED: usize = 1 << 23;
+/// So many tokens of rows that are computed side by side keep their intermediate values in a core's own cache.
+const PART: usize = 128;
 /// Element-wise loops over fewer numbers stay on one core.
 const ELEMENTS: usize = 1 << 15;
 
@@ -39,23 +43,68 @@ pub(super) struct Computed {
     pub kv: Vec<Tensor>,
 }
 
-/// Hidden states, keys and values of the chunks' tokens. `positions` are theirs, one after the other;
-/// `stop` is asked before each layer.
+/// What [`compute`] gives: as [`Computed`], in plain numbers.
+struct Numbers {
+    hidden: Vec<f32>,
+    kv: Vec<Vec<f32>>,
+}
+
+/// Hidden states, keys and values of the chunks' tokens; `stop` is asked before each layer.
 pub(super) fn forward(
     model: &Model,
     chunks: &[Chunk<'_>],
-    positions: &[usize],
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Computed> {
-    let run = || compute(model, chunks, positions, stop);
-    if positions.len() * model.parameters() < SERIAL {
-        run()
+    let tokens = chunks.iter().map(|c| c.ids.len()).sum::<usize>();
+    let parts = if tokens * model.parameters() < SERIAL {
+        vec![compute(model, chunks, false, stop)?]
+    } else if chunks.len() > 1 && model.parameters() <= CACHED {
+        // One fork and one join for the whole pass. A part that is more than a core's share is helped by idle cores.
+        let share = tokens.div_ceil(rayon::current_num_threads());
+        let run = |part: &[Chunk<'_>]| {
+            let large = part.iter().map(|c| c.ids.len()).sum::<usize>() > share;
+            compute(model, part, large, stop)
+        };
+        let parts = parts(chunks, share.min(PART));
+        parts.into_par_iter().with_max_len(1).map(run).collect::<Result<Vec<_>>>()?
     } else {
         // Inside the pool its threads share the work at once; from outside each product would wake one to begin.
         let mut result = None;
-        rayon::scope(|_| result = Some(run()));
-        result.unwrap_or(Err(Error::Cancelled))
+        rayon::scope(|_| result = Some(compute(model, chunks, true, stop)));
+        vec![result.unwrap_or(Err(Error::Cancelled))?]
+    };
+    let b = model.backbone();
+    let mut hidden = Vec::with_capacity(tokens * b.hidden_size);
+    let mut kv = Vec::with_capacity(chunks.len());
+    for part in parts {
+        hidden.extend_from_slice(&part.hidden);
+        kv.extend(part.kv);
     }
+    let planes = b.layers.len() * 2 * b.num_kv_heads;
+    let kv = chunks
+        .iter()
+        .zip(kv)
+        .map(|(chunk, kv)| Tensor::from_vec(kv, (planes, chunk.ids.len(), b.head_dim), model.device()));
+    Ok(Computed {
+        kv: kv.collect::<Result<_, _>>()?,
+        hidden: Tensor::from_vec(hidden, (tokens, b.hidden_size), model.device())?,
+    })
+}
+
+/// Neighbours together, as long as they have at most `size` tokens.
+fn parts<'a, 'b>(chunks: &'a [Chunk<'b>], size: usize) -> Vec<&'a [Chunk<'b>]> {
+    let (mut parts, mut rest) = (Vec::new(), chunks);
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        let fitting = rest.iter().take_while(|c| {
+            tokens += c.ids.len();
+            tokens <= size
+        });
+        let (part, later) = rest.split_at(fitting.count().max(1));
+        parts.push(part);
+        rest = later;
+    }
+    parts
 }
 
 /// `[M, hidden]` -> `[M, vocab]` without gradients.
@@ -65,46 +114,104 @@ pub(super) fn logits(hidden: &Tensor, lm_head: &Tensor) -> Result<Tensor> {
     if lm_head.dim(1)? != width {
         return Err(Error::Usage(format!("logits of {width} numbers, the model has {:?}", lm_head.dims())));
     }
+    let part = |x: &[f32], w: &[f32], y: &mut [f32], parallel: bool| {
+        if !x.is_empty() {
+            linear(x, width, [Product { w, bias: None, y }], parallel);
+        }
+    };
     let mut y = vec![0.0; rows * vocab];
     let hidden = hidden.contiguous()?;
     let (x, w) = (Slice::lock(&hidden)?, Slice::lock(lm_head)?);
-    if rows > 0 {
-        linear(x.get(), width, [Product { w: w.get(), bias: None, y: &mut y }]);
+    let (x, w) = (x.get(), w.get());
+    if rows * w.len() < SERIAL / 4 {
+        part(x, w, &mut y, false);
+    } else if rows > 1 && w.len() <= CACHED {
+        let share = rows.div_ceil(rayon::current_num_threads());
+        let shares = x.par_chunks(share * width).zip(y.par_chunks_mut(share * vocab));
+        shares.with_max_len(1).for_each(|(x, y)| part(x, w, y, false));
+    } else {
+        part(x, w, &mut y, true);
     }
     Ok(Tensor::from_vec(y, (rows, vocab), hidden.device())?)
 }
 
+/// Intermediate values of a pass, kept by each thread for the next one.
+#[derive(Default)]
+struct Scratch {
+    x: Vec<f32>,
+    h: Vec<f32>,
+    y: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    packed: Vec<f32>,
+    attended: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+/// The first `len` numbers, whatever they are.
+fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    buffer.get_mut(..len).unwrap_or_default()
+}
+
+/// On all cores if `parallel`.
 fn compute(
     model: &Model,
     chunks: &[Chunk<'_>],
-    positions: &[usize],
+    parallel: bool,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Computed> {
+) -> Result<Numbers> {
+    // Taken out: while this thread waits for others it may begin another part.
+    let mut scratch = SCRATCH.take();
+    let numbers = compute_in(&mut scratch, model, chunks, parallel, stop);
+    SCRATCH.set(scratch);
+    numbers
+}
+
+fn compute_in(
+    scratch: &mut Scratch,
+    model: &Model,
+    chunks: &[Chunk<'_>],
+    parallel: bool,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Numbers> {
     let b = model.backbone();
     let (hidden, dim, kv_heads) = (b.hidden_size, b.head_dim, b.num_kv_heads);
     let group = b.num_heads / kv_heads;
     let (q_width, kv_width, inner) = (b.num_heads * dim, kv_heads * dim, b.intermediate_size);
+    let positions: Vec<usize> =
+        chunks.iter().flat_map(|c| c.cache.len()..c.cache.len() + c.ids.len()).collect();
     let n = positions.len();
-    let tables: Vec<_> = model.ropes.iter().map(|r| r.tables(positions)).collect();
+    let tables: Vec<_> = model.ropes.iter().map(|r| r.tables(&positions)).collect();
 
     let segments = Segments::lock(chunks)?;
     let mut own: Vec<Vec<f32>> =
         chunks.iter().map(|c| vec![0.0; b.layers.len() * 2 * kv_width * c.ids.len()]).collect();
 
-    let mut x = embeddings(model, chunks)?;
-    let mut h = vec![0.0; n * hidden];
-    let mut y = vec![0.0; n * hidden];
-    let (mut q, mut k, mut v) = (vec![0.0; n * q_width], vec![0.0; n * kv_width], vec![0.0; n * kv_width]);
-    let (mut packed, mut attended) = (vec![0.0; n * q_width], vec![0.0; n * q_width]);
-    let (mut gate, mut up) = (vec![0.0; n * inner], vec![0.0; n * inner]);
+    let x = room(&mut scratch.x, n * hidden);
+    embed(model, chunks, x)?;
+    let (h, y) = (room(&mut scratch.h, n * hidden), room(&mut scratch.y, n * hidden));
+    let q = room(&mut scratch.q, n * q_width);
+    let (k, v) = (room(&mut scratch.k, n * kv_width), room(&mut scratch.v, n * kv_width));
+    let (packed, attended) =
+        (room(&mut scratch.packed, n * q_width), room(&mut scratch.attended, n * q_width));
+    let (gate, up) = (room(&mut scratch.gate, n * inner), room(&mut scratch.up, n * inner));
 
     for (index, layer) in model.layers.iter().enumerate() {
         if stop() {
             return Err(Error::Cancelled);
         }
         let weights = LayerView::lock(layer)?;
-        weights.input_norm.apply(&x, &mut h);
-        linear(&h, hidden, [weights.q.to(&mut q), weights.k.to(&mut k), weights.v.to(&mut v)]);
+        weights.input_norm.apply(x, h);
+        linear(h, hidden, [weights.q.to(q), weights.k.to(k), weights.v.to(v)], parallel);
 
         let (cos, sin) = model.rope_of(layer, &tables)?;
         let rotation = Rotation { norm: weights.k_norm(), cos, sin, scale: 1.0, dim };
@@ -116,21 +223,21 @@ fn compute(
             let len = chunk.ids.len();
             let layer_kv = own.get_mut(plane * len..(plane + 2 * kv_width) * len).unwrap_or_default();
             let (keys, values) = layer_kv.split_at_mut(kv_width * len);
-            by_head(keys, len * dim, |head, plane| {
+            by_head(keys, len * dim, parallel, |head, plane| {
                 let (stride, column, columns) = (kv_width, head * dim, dim);
-                dispatch(Rotate { rotation, x: &k, stride, token: at, column, columns, out: plane });
+                dispatch(Rotate { rotation, x: k, stride, token: at, column, columns, out: plane });
             });
-            by_head(values, len * dim, |head, plane| {
+            by_head(values, len * dim, parallel, |head, plane| {
                 for (row, out) in v.chunks(kv_width).skip(at).zip(plane.chunks_mut(dim)) {
                     out.copy_from_slice(row.get(head * dim..(head + 1) * dim).unwrap_or_default());
                 }
             });
             let packed = packed.get_mut(at * q_width..(at + len) * q_width).unwrap_or_default();
-            by_head(packed, len * group * dim, |head, plane| {
+            by_head(packed, len * group * dim, parallel, |head, plane| {
                 let (stride, column, columns) = (q_width, head * group * dim, group * dim);
                 dispatch(Rotate {
                     rotation: q_rotation,
-                    x: &q,
+                    x: q,
                     stride,
                     token: at,
                     column,
@@ -153,41 +260,33 @@ fn compute(
             })
             .collect();
         let heads = Heads { kv: kv_heads, group, dim, rule: layer.rule };
-        attention::attend(&rows, heads, &packed, &mut attended);
+        attention::attend(&rows, heads, packed, attended, parallel);
         drop(rows);
-        unpack(chunks, &attended, group * dim, kv_heads, &mut q);
+        unpack(chunks, attended, group * dim, kv_heads, q);
 
-        linear(&q, q_width, [weights.o.to(&mut y)]);
-        add_residual(&mut x, &y, weights.attention_norm.as_ref().map(NormGuard::view));
-        weights.mlp_norm.apply(&x, &mut h);
-        linear(&h, hidden, [weights.gate.to(&mut gate), weights.up.to(&mut up)]);
-        glu(&mut gate, &up, layer.activation);
-        linear(&gate, inner, [weights.down.to(&mut y)]);
-        add_residual(&mut x, &y, weights.output_norm.as_ref().map(NormGuard::view));
+        linear(q, q_width, [weights.o.to(y)], parallel);
+        add_residual(x, y, weights.attention_norm.as_ref().map(NormGuard::view));
+        weights.mlp_norm.apply(x, h);
+        linear(h, hidden, [weights.gate.to(gate), weights.up.to(up)], parallel);
+        glu(gate, up, layer.activation, parallel);
+        linear(gate, inner, [weights.down.to(y)], parallel);
+        add_residual(x, y, weights.output_norm.as_ref().map(NormGuard::view));
     }
 
-    NormGuard::lock(&model.norm)?.apply(&x, &mut h);
-    let planes = b.layers.len() * 2 * kv_heads;
-    let kv = chunks
-        .iter()
-        .zip(own)
-        .map(|(chunk, own)| Tensor::from_vec(own, (planes, chunk.ids.len(), dim), model.device()));
-    Ok(Computed {
-        kv: kv.collect::<Result<_, _>>()?,
-        hidden: Tensor::from_vec(h, (n, hidden), model.device())?,
-    })
+    NormGuard::lock(&model.norm)?.apply(x, h);
+    Ok(Numbers { hidden: h.to_vec(), kv: own })
 }
 
-fn embeddings(model: &Model, chunks: &[Chunk<'_>]) -> Result<Vec<f32>> {
+fn embed(model: &Model, chunks: &[Chunk<'_>], x: &mut [f32]) -> Result<()> {
     let table = Slice::lock(&model.embedding)?;
     let width = model.backbone().hidden_size;
     let scale = model.backbone().embedding_scale.unwrap_or(1.0) as f32;
     let ids = chunks.iter().flat_map(|c| c.ids);
-    let rows = ids.flat_map(|&id| {
+    for (&id, x) in ids.zip(x.chunks_mut(width)) {
         let row = table.get().get(id as usize * width..(id as usize + 1) * width).unwrap_or_default();
-        row.iter().map(|x| x * scale)
-    });
-    Ok(rows.collect())
+        x.iter_mut().zip(row).for_each(|(x, value)| *x = value * scale);
+    }
+    Ok(())
 }
 
 /// For each chunk `[kv_heads, n, width]` -> `[n, kv_heads, width]`.
@@ -207,17 +306,17 @@ fn unpack(chunks: &[Chunk<'_>], packed: &[f32], width: usize, kv_heads: usize, o
 }
 
 /// `f(head, its numbers)` for all heads of `out`.
-fn by_head(out: &mut [f32], plane: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+fn by_head(out: &mut [f32], plane: usize, parallel: bool, f: impl Fn(usize, &mut [f32]) + Sync) {
     if plane == 0 {
-    } else if out.len() > ELEMENTS {
+    } else if parallel && out.len() > ELEMENTS {
         out.par_chunks_mut(plane).enumerate().for_each(|(i, out)| f(i, out));
     } else {
         out.chunks_mut(plane).enumerate().for_each(|(i, out)| f(i, out));
     }
 }
 
-fn glu(gate: &mut [f32], up: &[f32], activation: crate::checkpoint::Activation) {
-    if gate.len() > ELEMENTS {
+fn glu(gate: &mut [f32], up: &[f32], activation: crate::checkpoint::Activation, parallel: bool) {
+    if parallel && gate.len() > ELEMENTS {
         let pairs = gate.par_chunks_mut(ELEMENTS / 4).zip(up.par_chunks(ELEMENTS / 4));
         pairs.for_each(|(gate, up)| math::glu(gate, up, activation));
     } else {

@@ -70,6 +70,117 @@ impl<F: FnMut(usize, usize, f32)> WithSimd for Dots<'_, F> {
     }
 }
 
+/// Rows that [`Lanes`] takes at once: two vectors of them, each row in a lane of its own.
+pub(super) fn panel() -> usize {
+    struct Width;
+    impl WithSimd for Width {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            2 * S::F32_LANES
+        }
+    }
+    dispatch(Width)
+}
+
+/// `x` (`[n, k]`) as [`Lanes`] reads it: panels of `[k, panel]`, the last one filled up with zeros.
+pub(super) fn pack(x: &[f32], k: usize, panel: usize) -> Vec<f32> {
+    let mut packed = vec![0.0; (x.len() / k).next_multiple_of(panel) * k];
+    for (rows, packed) in x.chunks(panel * k).zip(packed.chunks_mut(panel * k)) {
+        for (lane, row) in rows.chunks(k).enumerate() {
+            packed.iter_mut().skip(lane).step_by(panel).zip(row).for_each(|(to, from)| *to = *from);
+        }
+    }
+    packed
+}
+
+/// `y_ji = x_i . w_j` for a batch: no sum across lanes, however short the rows are.
+pub(super) struct Lanes<'a> {
+    /// By [`pack`].
+    pub x: &'a [f32],
+    /// Rows of `x`.
+    pub n: usize,
+    /// `[_, k]`.
+    pub w: &'a [f32],
+    pub k: usize,
+    /// `[rows of w, n]`.
+    pub y: &'a mut [f32],
+}
+
+impl WithSimd for Lanes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::F32_LANES < 16 { self.run::<S, 4>(simd) } else { self.run::<S, 8>(simd) }
+    }
+}
+
+impl Lanes<'_> {
+    /// `J` rows of `w` at a time, as many as there are registers for.
+    #[inline(always)]
+    fn run<S: Simd, const J: usize>(self, simd: S) {
+        let Self { x, n, w, k, y } = self;
+        let panel = 2 * S::F32_LANES;
+        for (first, x) in (0..n).step_by(panel).zip(x.chunks(panel * k)) {
+            let pairs = S::as_simd_f32s(x).0.as_chunks::<2>().0;
+            let count = panel.min(n - first);
+            for (w, y) in w.chunks(J * k).zip(y.chunks_mut(J * n)) {
+                let last = w.len() / k - 1;
+                let w: [&[f32]; J] = std::array::from_fn(|j| {
+                    let j = j.min(last);
+                    w.get(j * k..(j + 1) * k).unwrap_or_default()
+                });
+                if count > S::F32_LANES {
+                    store(simd, tile::<S, J, 2>(simd, w, pairs), y, n, first, count);
+                } else {
+                    store(simd, tile::<S, J, 1>(simd, w, pairs), y, n, first, count);
+                }
+            }
+        }
+    }
+}
+
+/// Rows of `w` times the first `V` vectors of each pair.
+#[inline(always)]
+#[allow(clippy::indexing_slicing, reason = "rows are cut to the number of pairs first; the rest is constant")]
+fn tile<S: Simd, const J: usize, const V: usize>(
+    simd: S,
+    w: [&[f32]; J],
+    pairs: &[[S::f32s; 2]],
+) -> [[S::f32s; V]; J] {
+    let k = pairs.len();
+    let w = w.map(|row| &row[..k]);
+    let mut sums = [[simd.splat_f32s(0.0); V]; J];
+    for (p, x) in pairs.iter().enumerate() {
+        for j in 0..J {
+            let factor = simd.splat_f32s(w[j][p]);
+            for v in 0..V {
+                sums[j][v] = simd.mul_add_e_f32s(factor, x[v], sums[j][v]);
+            }
+        }
+    }
+    sums
+}
+
+/// Columns `first..first + count` of each row of `y` (`[_, n]`).
+#[inline(always)]
+fn store<S: Simd, const J: usize, const V: usize>(
+    simd: S,
+    sums: [[S::f32s; V]; J],
+    y: &mut [f32],
+    n: usize,
+    first: usize,
+    count: usize,
+) {
+    for (sums, y) in sums.into_iter().zip(y.chunks_mut(n)) {
+        let columns = y.get_mut(first..first + count).unwrap_or_default();
+        for (sum, y) in sums.into_iter().zip(columns.chunks_mut(S::F32_LANES)) {
+            simd.partial_store_f32s(y, sum);
+        }
+    }
+}
+
 /// One to four rows as four, the last one repeated.
 #[inline(always)]
 fn quad(rows: &[f32], k: usize) -> [&[f32]; 4] {

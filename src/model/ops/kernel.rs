@@ -96,6 +96,12 @@ pub fn max(a: &[f32]) -> f32 {
     lanes.iter().chain(chunks.remainder()).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// Sum of `e^(x - max)`.
+#[inline(always)]
+pub fn sum_exp(a: &[f32], max: f32) -> f32 {
+    sum(a.len(), |i| exp(a[i] - max))
+}
+
 /// Whether the fused kernels apply: f32 on the CPU.
 pub fn applies(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.device().is_cpu() && t.dtype() == candle_core::DType::F32)

@@ -118,3 +118,14 @@ pub fn cross_entropy(
         basic::cross_entropy(hidden, lm_head, targets, softcap)
     }
 }
+
+/// The largest of some logits (NaN never; minus infinity when there is none) and the sum of `e^(logit - largest)`.
+pub fn softmax_parts(logits: &[f32]) -> (f32, f32) {
+    kernel::vectorized(
+        #[inline(always)]
+        || {
+            let max = kernel::max(logits);
+            (max, kernel::sum_exp(logits, max))
+        },
+    )
+}

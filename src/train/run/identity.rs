@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::disk;
+use crate::disk;
 use crate::train::config::{Config, flatten, to_table};
 use crate::{Error, Result};
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::failed;
-use super::points::{point, wanted};
+use crate::disk::failed;
+use crate::disk::points::{point, wanted};
 use crate::{Error, Result};
 
 /// What one step measured, before its update.

@@ -1,11 +1,9 @@
 //! The run folder: `run.toml`, `metrics.jsonl`, `log`, `lock`, `checkpoints/`, `result/`. The same job on the same folder
 //! goes on from its newest whole checkpoint, with the numbers it would have had.
 
-mod disk;
 mod identity;
 mod log;
 pub mod metrics;
-mod points;
 mod result;
 pub mod state;
 mod tensors;
@@ -31,7 +29,7 @@ use super::params::Params;
 use super::schedule;
 use super::start::{Origin, Start};
 use super::step::{StepReport, Trainer};
-use crate::{Error, Result};
+use crate::{Error, Result, disk};
 
 /// What is to be trained, and where.
 #[derive(Clone, Debug)]

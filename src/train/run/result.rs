@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::disk;
-use super::points::point;
 use super::tensors::{self, Numbers};
 use crate::checkpoint::{Checkpoint, HEAD_DECLARATION, HEAD_UNTRAINED};
+use crate::disk;
+use crate::disk::points::point;
 use crate::train::config::Loss;
 use crate::train::params::Params;
 use crate::{Error, Result};

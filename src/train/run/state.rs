@@ -8,9 +8,9 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::disk;
-use super::points::point;
 use super::tensors::{self, Numbers};
+use crate::disk;
+use crate::disk::points::point;
 use crate::train::optimizer::Moments;
 use crate::train::params::to_vec;
 use crate::train::step::Trainer;

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use safetensors::tensor::{Dtype, View};
 use safetensors::{SafeTensorError, SafeTensors};
 
-use super::disk::failed;
+use crate::disk::failed;
 use crate::train::params::to_vec;
 use crate::{Error, Result};
 

@@ -1,11 +1,16 @@
 //! Writes that are whole or not there: written aside, synced, renamed, the folder synced.
+//!
+//! What `train` and `session` share about files; knows nothing of either.
+
+pub mod points;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::points::point;
 use crate::{Error, Result};
+use points::point;
 
 /// What stands before the names of things being written.
 pub const ASIDE: &str = ".writing-";
@@ -18,8 +23,8 @@ pub fn failed(path: &Path, error: std::io::Error) -> Error {
         return Error::invalid(
             path.display().to_string(),
             error.to_string(),
-            "room for the run's files",
-            "Free some space and give the same command again: the run goes on from its last checkpoint, which is kept.",
+            "room for it",
+            "Free some space and give the same command again; what was complete before is kept.",
         );
     }
     Error::io(path, error)
@@ -28,6 +33,25 @@ pub fn failed(path: &Path, error: std::io::Error) -> Error {
 /// Creates a folder and what is above it.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| failed(path, e))
+}
+
+/// Creates a folder and what is above it, and makes each new entry durable.
+pub fn create_dir_synced(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    create_dir_synced(parent)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists || !path.is_dir() => {
+            return Err(failed(path, error));
+        }
+        _ => {}
+    }
+    sync_dir(parent)
 }
 
 /// Makes a folder's entries durable.
@@ -45,14 +69,23 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|e| failed(path, e))
 }
 
-/// Replaces a file as a whole.
+/// Replaces a file as a whole; several processes may do so at once.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let (dir, aside) = aside(path);
+    place(path, bytes)?;
+    sync_dir(&aside(path).0)
+}
+
+/// [`replace`] without syncing the folder: for many files, after which [`sync_dir`] is due.
+pub fn place(path: &Path, bytes: &[u8]) -> Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (_, aside) = aside(path);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let aside = PathBuf::from(format!("{}.{}-{number}", aside.display(), std::process::id()));
     let written = write_synced(&aside, bytes).and_then(|()| rename(&aside, path));
     if written.is_err() {
         let _ = fs::remove_file(&aside);
     }
-    written.and_then(|()| sync_dir(&dir))
+    written
 }
 
 /// Fills a folder with `fill` and gives it its name only when all of it is durable. `name` marks the moments for tests.

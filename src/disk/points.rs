@@ -1,4 +1,4 @@
-//! Named moments of the run folder's writes, so that tests can kill a run at each of them and see where kills fell.
+//! Named moments of writes, so that tests can kill a process at each of them and see where kills fell.
 //! Release builds have none of this.
 
 /// Marks a moment. In debug builds, with `OUTLOUD_TEST_POINTS` naming a file, its name is appended there; with
@@ -19,6 +19,14 @@ pub fn wanted(name: &str) -> bool {
         let _ = name;
         false
     }
+}
+
+/// Whether a test records moments; writers then write lines in two pieces.
+pub fn recorded() -> bool {
+    #[cfg(debug_assertions)]
+    return std::env::var_os("OUTLOUD_TEST_POINTS").is_some();
+    #[cfg(not(debug_assertions))]
+    false
 }
 
 #[cfg(debug_assertions)]

@@ -19,8 +19,7 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     /// The terminal's modes before the program began.
     pub modes_before: String,
-    /// Configuration and state.
-    pub home: tempfile::TempDir,
+    _home: tempfile::TempDir,
 }
 
 fn cells(n: u16) -> NonZeroU16 {

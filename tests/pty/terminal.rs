@@ -100,7 +100,16 @@ impl Terminal {
             }
         });
         let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
-        Self { parser, output, raw: Vec::new(), writer, master: pair.master, child, modes_before, _home: home }
+        Self {
+            parser,
+            output,
+            raw: Vec::new(),
+            writer,
+            master: pair.master,
+            child,
+            modes_before,
+            _home: home,
+        }
     }
 
     /// Takes what has arrived.

@@ -30,6 +30,10 @@ pub enum Msg {
     Limits(Limits),
     /// Something to be told in the bottom line.
     Note(String),
+    /// A text to be shown in full, from its end: a title and the text.
+    Page(String, String),
+    /// Tokens of the critique on the screen that are there but not yet shown.
+    Waiting(usize),
     /// A text came back from the user's editor.
     Edited(String),
 }
@@ -51,4 +55,12 @@ pub enum Effect {
     Suspend,
     /// Draw every cell again.
     Redraw,
+    /// Show the tokens that wait for their time.
+    ShowAll,
+    /// Put a text on the clipboard; what it is, for the note.
+    Copy(String, String),
+    /// Take the next theme.
+    NextTheme,
+    /// Show the log; answered by [`Msg::Page`].
+    ShowLog,
 }

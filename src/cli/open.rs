@@ -13,14 +13,17 @@ use crate::tui::{self, ColorChoice, OpenOptions};
 #[derive(Clone, Debug, Args)]
 pub struct ScreenArgs {
     /// Colours: auto, never, 16, 256 or true
-    #[arg(long, value_name = "COLORS", default_value = "auto")]
-    pub color: ColorChoice,
+    #[arg(long, value_name = "COLORS")]
+    pub color: Option<ColorChoice>,
     /// dark, light, high-contrast, or a file of yours in the configuration's `themes`
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
+    /// Lines of text in place of a screen, nothing moves: for screen readers
+    #[arg(long, env = "OUTLOUD_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain: bool,
 }
 
 /// Opens the screen.
@@ -34,7 +37,8 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         files,
         color: screen.color,
         theme: screen.theme.clone(),
-        mouse: !screen.no_mouse,
+        no_mouse: screen.no_mouse,
+        plain: screen.plain,
     };
     tui::check_terminal(&options)?;
     let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };

@@ -39,7 +39,9 @@ fn a_failed_editor_changes_nothing() {
     let (mut terminal, _folder) = with_editor("exit 3");
     terminal.keys("A");
     terminal.wait_for("the text stays as it was");
-    terminal.keys("\x1bq");
+    terminal.keys("\x1b");
+    terminal.wait_until("the editor in the pane closed", |t| !t.text().contains("editing"));
+    terminal.keys("q");
     assert_eq!(terminal.exit(), 0);
     terminal.assert_restored();
 }

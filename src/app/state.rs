@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Example, Key, Keymap, Layer, Side, Take, TakeId, Takes};
+use super::{Compare, Example, Kept, Key, Keymap, Layer, Side, Take, TakeId, Takes};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -96,6 +96,18 @@ impl Job {
     }
 }
 
+/// Whether a session keeps what is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Keeping {
+    /// None does: all is gone with the program.
+    #[default]
+    InMemory,
+    /// One will, once it is read.
+    Loading,
+    /// One does.
+    Kept,
+}
+
 /// Work that waits for a moment without keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -158,6 +170,12 @@ pub struct State {
     pub redo: Vec<TakeId>,
     /// In place of the model's own critique prompt.
     pub rubric: Option<Arc<str>>,
+    /// Whether a session keeps what is done.
+    pub keeping: Keeping,
+    /// What it gave back and that has no place yet.
+    pub waiting: Kept,
+    /// Events that are not on the disk yet, and why if that is an error.
+    pub unsaved: (usize, Option<String>),
     /// What is compared.
     pub compare: Compare,
     /// What is to be done when no key has come until then.
@@ -223,6 +241,9 @@ impl State {
             shown: HashMap::new(),
             redo: Vec::new(),
             rubric: None,
+            keeping: Keeping::default(),
+            waiting: Kept::default(),
+            unsaved: (0, None),
             compare: Compare::default(),
             due: None,
             running: HashMap::new(),
@@ -382,6 +403,8 @@ impl State {
         let by_hand = |t: &&Take| matches!(t.how, super::How::Edited | super::How::Rewritten);
         let drafts = self.takes.iter().filter(by_hand).count();
         let typed = self.examples.iter().filter(|e| e.origin == super::Origin::Typed).count();
+        let kept = self.keeping != Keeping::InMemory && self.unsaved.1.is_none();
+        let (drafts, typed) = if kept { (0, 0) } else { (drafts, typed) };
         let parts: Vec<String> = [
             (critiques, "critique is running", "critiques are running"),
             (drafts, "edited take is not saved", "edited takes are not saved"),

@@ -7,7 +7,8 @@ use clap::Args;
 use super::{Exit, model::ModelArgs};
 use crate::Result;
 use crate::engine::EngineConfig;
-use crate::tui::{self, ColorChoice, OpenOptions};
+use crate::session;
+use crate::tui::{self, ColorChoice, OpenOptions, SessionOptions};
 
 /// How the screen looks.
 #[derive(Clone, Debug, Args)]
@@ -21,6 +22,15 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
+    /// The session that keeps takes: a path, or a name in the default place [default: one for these files]
+    #[arg(long, value_name = "SESSION", conflicts_with = "no_session")]
+    pub session: Option<PathBuf>,
+    /// Keep nothing
+    #[arg(long)]
+    pub no_session: bool,
+    /// Who works here, in the session's events
+    #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
+    pub annotator: Option<String>,
 }
 
 /// Opens the screen.
@@ -28,6 +38,12 @@ pub struct ScreenArgs {
 /// # Errors
 /// `Usage` without a terminal; what is wrong with the model's path, the theme, the key map, the terminal.
 pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Result<Exit> {
+    let session = match (&screen.session, screen.no_session) {
+        (_, true) => None,
+        (Some(word), _) => Some(session::named_path(word)?),
+        (None, _) => Some(tui::session_of(&files)?),
+    };
+    let session = session.map(|path| SessionOptions { path, annotator: annotator(screen) });
     let options = OpenOptions {
         model: model.source()?,
         device: model.device()?,
@@ -35,6 +51,7 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         color: screen.color,
         theme: screen.theme.clone(),
         mouse: !screen.no_mouse,
+        session,
     };
     tui::check_terminal(&options)?;
     let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };
@@ -54,4 +71,15 @@ fn memory() -> Option<usize> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 10 * 9 * 1024)
+}
+
+/// The name in a session's events: as given, else the user's.
+fn annotator(screen: &ScreenArgs) -> String {
+    let user = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    screen
+        .annotator
+        .clone()
+        .or_else(user)
+        .filter(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| "me".into())
 }

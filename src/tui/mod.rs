@@ -12,6 +12,7 @@ pub mod colour;
 mod config;
 mod editor;
 mod input;
+mod keep;
 mod keyboard;
 pub mod log;
 pub mod output;
@@ -22,12 +23,16 @@ pub mod terminal;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use tokio::sync::mpsc;
+
 use crate::app::{Example, Msg, Origin};
 use crate::engine::{Client, DeviceChoice, Events, ModelSource};
 use crate::rows::{Reader, Source};
+use crate::session::Opened;
 use crate::{Error, Result};
 
 pub use colour::ColorChoice;
+pub use keep::{SessionOptions, session_of};
 
 /// What the screen is opened on.
 #[derive(Clone, Debug)]
@@ -44,6 +49,8 @@ pub struct OpenOptions {
     pub theme: Option<String>,
     /// Take the mouse: a click focuses, the wheel scrolls.
     pub mouse: bool,
+    /// Where takes are kept; `None`: nowhere.
+    pub session: Option<SessionOptions>,
 }
 
 impl Default for OpenOptions {
@@ -55,6 +62,7 @@ impl Default for OpenOptions {
             color: ColorChoice::Auto,
             theme: None,
             mouse: true,
+            session: None,
         }
     }
 }
@@ -78,12 +86,32 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let theme = options.theme.as_deref().map(|name| config::theme(name, depth)).transpose()?;
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
-    let rows = read(options.files.clone())?;
+    let (rows, back) = read(options.files.clone())?;
+    let opened = Opened {
+        data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
+        model: match &options.model {
+            ModelSource::Demo => "demo".into(),
+            ModelSource::Folder(path) => path.display().to_string(),
+        },
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let session =
+        options.session.as_ref().map(|session| keep::Keep::open(session, opened, back)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::io("the event loop", e))?;
-    runtime.block_on(run::run(run::Start { options, keymap, depth, theme, examples, rows, engine, log }))
+    runtime.block_on(run::run(run::Start {
+        options,
+        keymap,
+        depth,
+        theme,
+        examples,
+        rows,
+        session,
+        engine,
+        log,
+    }))
 }
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -107,10 +135,11 @@ pub fn demo() -> Vec<Example> {
 }
 
 /// Reads files on a thread of its own, so that the screen is there at once.
-fn read(files: Vec<PathBuf>) -> Result<tokio::sync::mpsc::Receiver<Msg>> {
-    let (send, receive) = tokio::sync::mpsc::channel(4);
+fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
+    let (send, receive) = mpsc::channel(4);
+    let back = send.clone();
     if files.is_empty() {
-        return Ok(receive);
+        return Ok((receive, back));
     }
     let work = move || {
         let mut batch = Vec::new();
@@ -141,6 +170,6 @@ fn read(files: Vec<PathBuf>) -> Result<tokio::sync::mpsc::Receiver<Msg>> {
     std::thread::Builder::new()
         .name("rows".into())
         .spawn(work)
-        .map(|_thread| receive)
+        .map(|_thread| (receive, back))
         .map_err(|e| Error::io("the thread that reads rows", e))
 }

@@ -6,6 +6,7 @@ mod edit;
 mod engine;
 mod entry;
 mod jobs;
+mod kept;
 mod takes;
 mod tokens;
 
@@ -13,6 +14,7 @@ use super::keymap::Lookup;
 use super::{Effect, Key, Layer, ModelState, Msg, State};
 
 pub use jobs::start;
+pub use kept::{Kept, KeptTake};
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
@@ -33,7 +35,9 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Examples(examples) => {
+            let from = state.examples.len();
             state.examples.extend(examples);
+            kept::fit(state, from);
             engine::run_first(state)
         }
         Msg::Engine(event) => engine::event(state, event),
@@ -52,6 +56,14 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Note(text) => {
             state.note = Some(text);
+            Vec::new()
+        }
+        Msg::Kept(kept) => kept::arrived(state, *kept),
+        Msg::Saving(waiting, error) => {
+            if let Some(error) = error.as_ref().filter(|_| state.unsaved.1.is_none()) {
+                state.note = Some(format!("NOT SAVED: {error}"));
+            }
+            state.unsaved = (waiting, error);
             Vec::new()
         }
         Msg::Edited(text) => edit::edited(state, &text),

@@ -414,6 +414,7 @@ impl State {
         .filter(|(n, ..)| *n > 0)
         .map(|(n, one, many)| format!("{n} {}", if *n == 1 { one } else { many }))
         .chain(self.draft.iter().map(|_| "a draft is not saved".to_owned()))
+        .chain(self.unsaved.1.iter().map(|_| format!("{} changes are not on the disk", self.unsaved.0)))
         .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }

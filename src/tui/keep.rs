@@ -141,7 +141,8 @@ impl Keep {
     }
 }
 
-fn kept(book: &Book, by: &str, store: &Store, problems: usize) -> Kept {
+/// What a session holds for an annotator's screen.
+pub fn kept(book: &Book, by: &str, store: &Store, problems: usize) -> Kept {
     let mut kept = Kept { problems, ..Kept::default() };
     for placed in book.examples().filter(|placed| placed.row.is_none()) {
         match store.example(&placed.example) {

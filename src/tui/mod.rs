@@ -32,7 +32,7 @@ use crate::session::Opened;
 use crate::{Error, Result};
 
 pub use colour::ColorChoice;
-pub use keep::{SessionOptions, session_of};
+pub use keep::{SessionOptions, kept, session_of};
 
 /// What the screen is opened on.
 #[derive(Clone, Debug)]

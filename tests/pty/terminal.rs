@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     /// The terminal's modes before the program began.
     pub modes_before: String,
-    _home: tempfile::TempDir,
+    _home: Arc<tempfile::TempDir>,
 }
 
 fn cells(n: u16) -> NonZeroU16 {
@@ -35,24 +36,30 @@ impl Terminal {
     pub fn start(args: &[&str], size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
         command.args(args);
-        Self::spawn(command, size)
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into())
+    }
+
+    /// The real binary with a home that others had before.
+    pub fn start_at(home: &Arc<tempfile::TempDir>, args: &[&str], size: (u16, u16)) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
+        command.args(args);
+        Self::spawn(command, size, Arc::clone(home))
     }
 
     /// A test of this binary, run as a program.
     pub fn child(test: &str, size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"]);
-        Self::spawn(command, size)
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into())
     }
 
-    fn spawn(mut command: CommandBuilder, size: (u16, u16)) -> Self {
-        let home = tempfile::tempdir().unwrap();
+    fn spawn(mut command: CommandBuilder, size: (u16, u16), home: Arc<tempfile::TempDir>) -> Self {
         for name in ["NO_COLOR", "TMUX", "STY", "SSH_CONNECTION", "COLORFGBG", "OUTLOUD_LOG"] {
             command.env_remove(name);
         }
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
-        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
             command.env(name, home.path());
         }
         let pair = native_pty_system().openpty(pty_size(size)).unwrap();

@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "pty/looks.rs"]
+mod looks;
 #[path = "pty/terminal.rs"]
 mod terminal;
 
@@ -256,6 +258,17 @@ fn child_at_a_slow_pace() {
 }
 
 #[test]
+#[ignore = "run in a pseudo-terminal by a_key_shows_the_words_that_wait_at_once"]
+fn child_that_writes_at_once() {
+    child(|script| {
+        for recording in &mut script.recordings {
+            let (end, words) = recording.tokens.split_last().unwrap();
+            recording.tokens = words.iter().cycle().take(3000).chain([end]).cloned().collect();
+        }
+    });
+}
+
+#[test]
 #[ignore = "run in a pseudo-terminal by a_panic_of_the_engine_leaves_the_screen_alive"]
 fn child_whose_engine_panics() {
     child(|script| script.panic_after = Some(5));
@@ -265,7 +278,7 @@ fn child_whose_engine_panics() {
 #[ignore = "run in a pseudo-terminal by a_panic_of_the_screen_restores_the_terminal_and_names_the_report"]
 fn child_whose_screen_panics() {
     outloud::tui::terminal::report_panics(outloud::tui::log::start());
-    let _guard = outloud::tui::terminal::Guard::take(true).unwrap();
+    let _guard = outloud::tui::terminal::Guard::take(outloud::tui::terminal::Taken::ScreenAndMouse).unwrap();
     println!("something on the screen");
     panic!("on purpose");
 }

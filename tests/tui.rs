@@ -20,3 +20,5 @@ mod snapshots;
 mod stage;
 #[path = "tui/stories.rs"]
 mod stories;
+#[path = "tui/views.rs"]
+mod views;

@@ -10,6 +10,7 @@ impl State {
             (Some(Layer::Edit(_)), ..) => &[Context::Edit],
             (Some(Layer::Palette(_)), ..) => &[Context::Palette],
             (Some(Layer::Line(_)), ..) => &[Context::Line],
+            (Some(Layer::Search(_)), ..) => &[Context::Search],
             (Some(Layer::Takes(_)), ..) => &[Context::Takes, Context::Global],
             (Some(Layer::Samples(_) | Layer::Steer(_)), ..) => &[Context::List, Context::Global],
             (Some(Layer::Quit(_)), ..) => &[Context::Confirm],

@@ -37,6 +37,8 @@ pub enum Context {
     Entry,
     /// Typing an action's name.
     Palette,
+    /// Typing words to look for.
+    Search,
     /// A question with yes and no.
     Confirm,
 }
@@ -55,12 +57,13 @@ impl Context {
             Self::Line => "Typing a line",
             Self::Entry => "Typing a prompt and an answer",
             Self::Palette => "Palette",
+            Self::Search => "Typing words to look for",
             Self::Confirm => "Before quitting",
         }
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
@@ -71,6 +74,7 @@ impl Context {
         Self::Line,
         Self::Entry,
         Self::Palette,
+        Self::Search,
         Self::Confirm,
     ];
 }
@@ -249,7 +253,7 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 9] = [
+        let stacks: [&[Context]; 10] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Takes, Context::Global],
@@ -258,6 +262,7 @@ impl Keymap {
             &[Context::Line],
             &[Context::Entry],
             &[Context::Palette],
+            &[Context::Search],
             &[Context::Confirm],
         ];
         for stack in stacks {
@@ -313,12 +318,15 @@ fn sequences(keys: &[String], place: &str) -> Result<Vec<Vec<Key>>> {
 fn action(name: &str, known: &[&str], place: &str) -> Result<Action> {
     let deserializer: serde::de::value::StrDeserializer<'_, NameError> = name.into_deserializer();
     Action::deserialize(deserializer).map_err(|_unknown| {
-        let nearest = known
-            .iter()
-            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-        let fix = nearest.map_or_else(String::new, |n| format!("Did you mean `{n}`?"));
+        let fix = nearest(name, known).map_or_else(String::new, |n| format!("Did you mean `{n}`?"));
         Error::invalid(place, format!("action `{name}`"), "an action that exists", fix)
     })
+}
+
+/// The name that was most likely meant.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = |other: &str| strsim::jaro_winkler(other, name);
+    known.iter().copied().max_by(|a, b| near(a).total_cmp(&near(b)))
 }
 
 #[cfg(test)]
@@ -336,7 +344,7 @@ mod tests {
 
     #[test]
     fn an_overlay_replaces_keys_and_names_mistakes() {
-        let file = Path::new("keys.toml");
+        let file = Path::new("keymap.toml");
         let map = Keymap::built_in().unwrap();
         let mine = "[[binding]]\naction = \"run-again\"\ncontext = \"inspect\"\nkeys = [\"R\"]\n";
         let mine = map.clone().overlay(mine, file).unwrap();
@@ -346,7 +354,7 @@ mod tests {
 
         let unknown = "[[binding]]\naction = \"run-agin\"\ncontext = \"inspect\"\nkeys = [\"R\"]\n";
         let error = map.clone().overlay(unknown, file).unwrap_err().to_string();
-        assert!(error.contains("keys.toml") && error.contains("Did you mean `run-again`?"), "{error}");
+        assert!(error.contains("keymap.toml") && error.contains("Did you mean `run-again`?"), "{error}");
 
         let taken = "[[binding]]\naction = \"run-again\"\ncontext = \"inspect\"\nkeys = [\"q\"]\n";
         let error = map.overlay(taken, file).unwrap_err().to_string();

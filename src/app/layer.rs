@@ -3,13 +3,15 @@
 use ratatui_textarea::TextArea;
 
 use super::edit::area;
-use super::{Edit, TakeId};
+use super::{Edit, Search, TakeId};
 
 /// A layer; the topmost gets the keys.
 #[derive(Clone, Debug)]
 pub enum Layer {
-    /// The keys; lines scrolled.
-    Help(usize),
+    /// The keys.
+    Help(Help),
+    /// What to look for, being typed.
+    Search(Typing),
     /// A prompt and an answer being typed.
     Entry(Box<Entry>),
     /// A text being edited in its pane.
@@ -28,6 +30,24 @@ pub enum Layer {
     Palette(Palette),
     /// "Really quit?", and what would be lost.
     Quit(String),
+}
+
+/// The keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Help {
+    /// Lines scrolled.
+    pub scroll: usize,
+    /// Only bindings with these words.
+    pub query: String,
+}
+
+/// Words being typed to look for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typing {
+    /// What was typed.
+    pub query: String,
+    /// What was looked for before.
+    pub before: Option<Search>,
 }
 
 /// The list of takes.

@@ -34,6 +34,10 @@ pub enum Msg {
     Kept(Box<Kept>),
     /// How saving goes: events that are not on the disk yet, and why if that is an error.
     Saving(usize, Option<String>),
+    /// A text to be shown in full, from its end: a title and the text.
+    Page(String, String),
+    /// Tokens of the critique on the screen that are there but not yet shown.
+    Waiting(usize),
     /// A text came back from the user's editor.
     Edited(String),
 }
@@ -55,4 +59,12 @@ pub enum Effect {
     Suspend,
     /// Draw every cell again.
     Redraw,
+    /// Show the tokens that wait for their time.
+    ShowAll,
+    /// Put a text on the clipboard; what it is, for the note.
+    Copy(String, String),
+    /// Take the next theme.
+    NextTheme,
+    /// Show the log; answered by [`Msg::Page`].
+    ShowLog,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Example, Kept, Key, Keymap, Layer, Side, Take, TakeId, Takes};
+use super::{Compare, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -117,13 +117,32 @@ pub enum Due {
     Details(TakeId),
 }
 
-/// How far things can be scrolled; drawing tells.
+/// A place in a text that stays on the screen when rows change: a view is anchored to its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Anchor {
+    /// Visible characters before it (white space not counted).
+    pub at: usize,
+    /// Rows shown above it.
+    pub above: usize,
+}
+
+/// How far things can be scrolled; drawing tells.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Most rows prompt and answer can be scrolled.
     pub text: usize,
+    /// The first row of prompt and answer as it was drawn.
+    pub text_top: usize,
+    /// What stands there, as [`Anchor::at`].
+    pub text_at: usize,
+    /// Where matches of the search begin in prompt and answer, as [`Anchor::at`].
+    pub text_found: Vec<usize>,
     /// The critique's first row as it was drawn.
     pub critique_top: usize,
+    /// What stands there, as [`Anchor::at`].
+    pub critique_at: usize,
+    /// Tokens of the critique with which matches of the search begin.
+    pub critique_found: Vec<usize>,
     /// Most rows the critique can be scrolled.
     pub critique: usize,
     /// Most rows the topmost layer can be scrolled.
@@ -173,7 +192,7 @@ pub struct State {
     /// Whether a session keeps what is done.
     pub keeping: Keeping,
     /// What it gave back and that has no place yet.
-    pub waiting: Kept,
+    pub returned: Kept,
     /// Events that are not on the disk yet, and why if that is an error.
     pub unsaved: (usize, Option<String>),
     /// What is compared.
@@ -200,6 +219,16 @@ pub struct State {
     pub text_scroll: usize,
     /// The critique's first row on the screen; `None` follows the cursor, or the newest token.
     pub critique_top: Option<usize>,
+    /// What holds prompt and answer in place since the last resize or search; scrolling lets go.
+    pub text_anchor: Option<Anchor>,
+    /// The same of the critique, while `critique_top` is set.
+    pub critique_anchor: Option<Anchor>,
+    /// What is looked for in the visible texts.
+    pub search: Option<Search>,
+    /// Digits typed before a motion.
+    pub count: Option<usize>,
+    /// Tokens that are there but not yet shown.
+    pub waiting: usize,
     /// How far things can be scrolled, as the last drawing found.
     pub limits: Limits,
     /// What colours the critique.
@@ -242,7 +271,7 @@ impl State {
             redo: Vec::new(),
             rubric: None,
             keeping: Keeping::default(),
-            waiting: Kept::default(),
+            returned: Kept::default(),
             unsaved: (0, None),
             compare: Compare::default(),
             due: None,
@@ -256,6 +285,11 @@ impl State {
             rank: 0,
             text_scroll: 0,
             critique_top: None,
+            text_anchor: None,
+            critique_anchor: None,
+            search: None,
+            count: None,
+            waiting: 0,
             limits: Limits::default(),
             paint: Paint::default(),
             series: Series::default(),
@@ -291,6 +325,15 @@ impl State {
             take = self.takes.get(take.parent?)?;
         }
         Some((take, stale))
+    }
+
+    /// The ticket under which the critique on the screen is being written.
+    pub fn streaming(&self) -> Option<Ticket> {
+        let (shown, _) = self.critique_take()?;
+        let writes = |(_, job): &(&Ticket, &Job)| {
+            matches!(job, Job::Critique(..)) && job.takes().any(|id| id == shown.id)
+        };
+        self.running.iter().find(writes).map(|(ticket, _)| *ticket)
     }
 
     /// Prompt and answer on the screen.

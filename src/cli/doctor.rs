@@ -11,6 +11,7 @@ use super::model::{Device, ModelArgs, source};
 use super::{Exit, say};
 use crate::doctor::{Example, System, model};
 use crate::tui::ColorChoice;
+use crate::tui::clipboard::Way;
 use crate::tui::colour::{self, Depth};
 use crate::{Error, Result};
 
@@ -59,13 +60,22 @@ pub struct Terminal {
     pub multiplexer: Option<&'static str>,
     /// Over SSH.
     pub ssh: bool,
+    /// How a text gets to the clipboard.
+    pub clipboard: String,
+    /// What would make it better.
+    pub advice: Option<&'static str>,
 }
+
+/// SSH does not hand COLORTERM on.
+const ADVICE: &str = "SSH leaves COLORTERM out; if your terminal shows 24-bit colours, put `color = \"true\"` into config.toml, \
+                      or SendEnv COLORTERM (client) and AcceptEnv COLORTERM (server)";
 
 impl Terminal {
     /// Looks at standard output and the environment.
     pub fn look() -> Self {
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let (colours, colours_why) = colours(&env);
+        let ssh = env("SSH_CONNECTION").is_some();
         let size = terminal_size::terminal_size().map(|(width, height)| (width.0, height.0));
         Self {
             is_terminal: io::stdout().is_terminal(),
@@ -75,7 +85,9 @@ impl Terminal {
             colours,
             colours_why,
             multiplexer: env("TMUX").map(|_| "tmux").or_else(|| env("STY").map(|_| "screen")),
-            ssh: env("SSH_CONNECTION").is_some(),
+            ssh,
+            clipboard: Way::here().name(),
+            advice: (ssh && colours == "256").then_some(ADVICE),
         }
     }
 }

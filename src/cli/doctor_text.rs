@@ -52,6 +52,10 @@ pub fn system(system: &System, terminal: &Terminal) -> String {
     page.line("colours", format!("{} ({})", terminal.colours, terminal.colours_why));
     page.line("inside", terminal.multiplexer.unwrap_or("no multiplexer"));
     page.line("ssh", if terminal.ssh { "yes" } else { "no" });
+    page.line("clipboard", &terminal.clipboard);
+    if let Some(advice) = terminal.advice {
+        page.line("advice", advice);
+    }
     page.head("folders");
     for (name, folder) in
         [("config", &system.paths.config), ("state", &system.paths.state), ("data", &system.paths.data)]

@@ -14,8 +14,8 @@ use crate::tui::{self, ColorChoice, OpenOptions, SessionOptions};
 #[derive(Clone, Debug, Args)]
 pub struct ScreenArgs {
     /// Colours: auto, never, 16, 256 or true
-    #[arg(long, value_name = "COLORS", default_value = "auto")]
-    pub color: ColorChoice,
+    #[arg(long, value_name = "COLORS")]
+    pub color: Option<ColorChoice>,
     /// dark, light, high-contrast, or a file of yours in the configuration's `themes`
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
@@ -31,6 +31,9 @@ pub struct ScreenArgs {
     /// Who works here, in the session's events
     #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
     pub annotator: Option<String>,
+    /// Lines of text in place of a screen, nothing moves: for screen readers
+    #[arg(long, env = "OUTLOUD_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain: bool,
 }
 
 /// Opens the screen.
@@ -50,7 +53,8 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         files,
         color: screen.color,
         theme: screen.theme.clone(),
-        mouse: !screen.no_mouse,
+        no_mouse: screen.no_mouse,
+        plain: screen.plain,
         session,
     };
     tui::check_terminal(&options)?;

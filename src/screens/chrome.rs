@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{ModelState, Screen, State};
+use crate::app::{Action, Binding, Context, Layer, ModelState, Screen, State};
 use crate::checkpoint::Method;
 use crate::engine::ModelSource;
 use crate::widgets::untrusted::one_line;
@@ -96,24 +96,46 @@ fn size(parameters: usize) -> String {
     }
 }
 
-/// The keys of what is topmost, the most useful first, cut at the end; or a note.
+/// The keys of what is topmost, the most useful first, cut at the end, help always at the right; or a note, or what is
+/// being typed.
 fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    if let Some(note) = &state.note {
-        let text = format!(" {}", one_line(note));
-        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), theme.style(Meaning::Warning));
-        return;
-    }
     let mut x = area.x + 1;
+    let mut put = |text: &str, meaning: Meaning, room: u16| {
+        let (to, _) =
+            buffer.set_stringn(x, area.y, text, usize::from(room.saturating_sub(x)), theme.style(meaning));
+        x = to;
+    };
+    if let Some(Layer::Search(typing)) = state.layers.last() {
+        put(&format!("/{}▏", one_line(&typing.query)), Meaning::Focus, area.right());
+        put("   ", Meaning::Hint, area.right());
+    } else if let Some(note) = &state.note {
+        return put(&one_line(note), Meaning::Warning, area.right());
+    }
+    if let Some(count) = state.count {
+        put(&format!("{count} × "), Meaning::Focus, area.right());
+    }
+    // In the file's order, the most useful first; but on Inspect, what is for everywhere comes last.
     let contexts = state.contexts();
-    let mut bindings = state.keymap.of(contexts);
-    // Help and quit stay in sight.
-    bindings
-        .sort_by_key(|b| !matches!(b.hint.as_deref(), Some("help" | "quit" | "run/stop" | "edit critique")));
-    for binding in bindings {
-        let Some(hint) = &binding.hint else { continue };
-        let key = binding.first_key();
+    let inspect = contexts.contains(&Context::Inspect);
+    let mut bindings: Vec<&Binding> =
+        state.keymap.bindings().iter().filter(|b| contexts.contains(&b.context)).collect();
+    bindings.sort_by_key(|b| !inspect && b.context == Context::Global);
+    let help = bindings.iter().find(|b| b.action == Action::Help);
+    let mut end = area.right();
+    if let Some(text) = help.map(|b| format!("{} help ", b.first_key())) {
+        end -= text.width() as u16;
+        buffer.set_string(end, area.y, &text, theme.style(Meaning::Hint));
+        if let Some(binding) = help {
+            buffer.set_string(end, area.y, binding.first_key(), theme.style(Meaning::Accent));
+        }
+    }
+    let waits = |b: &&&Binding| b.action == Action::ShowAll && state.waiting > 0;
+    let first = bindings.iter().find(waits).map(|b| (b.first_key(), "show all"));
+    let hinted = bindings.iter().filter(|b| b.action != Action::Help);
+    let rest = hinted.filter_map(|b| Some((b.first_key(), b.hint.as_deref()?)));
+    for (key, hint) in first.into_iter().chain(rest) {
         let width = (key.width() + hint.width() + 3) as u16;
-        if x + width > area.right() {
+        if x + width > end + 1 {
             break;
         }
         buffer.set_string(x, area.y, &key, theme.style(Meaning::Accent));

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::editor::{self, Painted};
+use super::found;
 use crate::app::{Edit, Focus, How, Limits, Paint, Part, Phase, State, Take};
 use crate::checkpoint::Method;
 use crate::engine::Stopped;
@@ -87,8 +88,12 @@ fn line(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
 }
 
 fn idle(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    if let Some(fault) = state.example().and_then(|e| e.fault.as_ref()) {
+        let why = format!("This row cannot be judged.\n\n{fault}");
+        let run = Run::new(why, theme.style(Meaning::Error), 0);
+        return Flow::wrap(&[run], usize::from(area.width), theme).draw(0, area, buffer);
+    }
     let text = match state.model {
-        _ if state.example().is_some_and(|e| e.fault.is_some()) => "this row cannot be judged",
         crate::app::ModelState::Loading => "the model is loading …",
         crate::app::ModelState::Ready(_) => "space runs the critique",
         _ => "no model",
@@ -140,18 +145,26 @@ fn words(
             Run::new(text, style, index)
         })
         .collect();
-    let flow = Flow::wrap(&runs, usize::from(area.width), theme);
+    let mut flow = Flow::wrap(&runs, usize::from(area.width), theme);
+    limits.critique_found =
+        found::mark(state, theme, &mut flow).into_iter().map(|(_, token)| token).collect();
     let height = usize::from(area.height);
     limits.critique = flow.len().saturating_sub(height);
     let follow = match cursor.and_then(|c| flow.row_of(c)) {
         Some(row) => row.saturating_sub(height / 2),
         None => limits.critique,
     };
-    let top = state.critique_top.unwrap_or(follow).min(limits.critique);
-    limits.critique_top = top;
+    let anchored = state.critique_anchor.map(|a| flow.row_at(a.at));
+    let stays = state.critique_top.map(|top| anchored.unwrap_or(top));
+    let top = stays.unwrap_or(follow).min(limits.critique);
+    (limits.critique_top, limits.critique_at) = (top, flow.at_row(top));
     flow.draw(top, area, buffer);
     if top < limits.critique {
-        let more = format!(" ↓ {} more ", limits.critique - top);
+        // While it is written: the tokens below, so that it is seen that there are new ones.
+        let more = match flow.tag_of(top + height) {
+            Some(below) if take.phase.is_running() => format!(" ↓ {} new ", last + 1 - below.min(last)),
+            _ => format!(" ↓ {} more ", limits.critique - top),
+        };
         panel::right(&more, theme.style(Meaning::Accent), area, area.bottom() - 1, buffer);
     }
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::app::{Example, Focus, Phase, State, Take};
+use crate::checkpoint::Prompt;
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
@@ -35,18 +36,36 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
         let (value, style) = status(state, theme, index, example);
         let mark = if selected { "▸" } else { " " };
         let room = usize::from(inner.width).saturating_sub(value.width() + 1);
-        buffer.set_stringn(
-            row.x,
-            y,
-            format!("{mark}{}", one_line(&example.id)),
-            room,
-            theme.style(Meaning::Text),
-        );
+        let name = format!("{mark}{}", one_line(&example.id));
+        let (x, _) = buffer.set_stringn(row.x, y, name, room, theme.style(Meaning::Text));
+        // Beside the name, where there is room: the reason of a bad row, or how the prompt begins.
+        let left = room.saturating_sub(usize::from(x - row.x) + 2);
+        if left >= 20 {
+            let (about, meaning) = match &example.fault {
+                Some(fault) => (one_line(reason(fault)), Meaning::Error),
+                None => (beginning(&example.prompt), Meaning::Dim),
+            };
+            buffer.set_stringn(x + 2, y, about, left, theme.style(meaning));
+        }
         panel::right(&value, style, row, y, buffer);
         if selected {
             buffer.set_style(row, theme.style(Meaning::Selected));
         }
     }
+}
+
+/// A fault without the place, which the name tells already.
+fn reason(fault: &str) -> &str {
+    fault.split_once(": ").map_or(fault, |(_, reason)| reason)
+}
+
+/// How a prompt begins: of a chat, its last turn.
+fn beginning(prompt: &Prompt) -> String {
+    let text = match prompt {
+        Prompt::Text(text) => text.as_str(),
+        Prompt::Messages(turns) => turns.last().map_or("", |turn| turn.content.as_str()),
+    };
+    one_line(text.chars().take(200).collect::<String>().trim())
 }
 
 /// The reward of an answer, the margin of a pair, or how far it is.

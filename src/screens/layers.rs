@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
 use super::{entry, samples, takes};
-use crate::app::{Context, Layer, Limits, Line, LineFor, Palette, State, Steer};
+use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Palette, State, Steer};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
@@ -16,7 +16,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
     for layer in &state.layers {
         match layer {
-            Layer::Help(scroll) => help(state, *scroll, theme, body, buffer, limits),
+            Layer::Help(keys) => help(state, keys, theme, body, buffer, limits),
+            // Drawn in the last line, by `chrome`.
+            Layer::Search(_) => {}
             Layer::Entry(text) => entry::draw(text, theme, body, buffer),
             // Drawn in its pane.
             Layer::Edit(_) => {}
@@ -32,9 +34,12 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     which_key(state, theme, body, buffer);
 }
 
-/// The keys of the focused pane, then those of the screen, then those of everywhere.
-fn help(state: &State, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
-    let below = state.layers.iter().rev().find(|layer| !matches!(layer, Layer::Help(_)));
+/// Cells for the keys.
+const KEYS: u16 = 24;
+
+/// The keys of what lies below, then those of everywhere and of typing; only those with the words typed.
+fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+    let below = state.layers.iter().rev().find(|layer| !matches!(layer, Layer::Help(_) | Layer::Search(_)));
     let first: &[Context] = match below {
         Some(Layer::Edit(_)) => &[Context::Edit],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
@@ -43,30 +48,49 @@ fn help(state: &State, scroll: usize, theme: &Theme, area: Rect, buffer: &mut Bu
     };
     let typing = [Context::Edit, Context::Takes, Context::Entry];
     let contexts = first.iter().chain(typing.iter().filter(|c| !first.contains(c)));
-    let inner = panel::popup("Keys", area.width.min(104), area.height, theme, area, buffer);
-    let mut rows: Vec<(String, String, Meaning)> = Vec::new();
+    let title = match help.query.trim() {
+        "" => "Keys · / looks for one".to_owned(),
+        words => format!("Keys with ‘{}’", one_line(words)),
+    };
+    let inner = panel::popup(&title, area.width.min(104), area.height, theme, area, buffer);
+    let words: Vec<String> = help.query.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let wanted = |b: &Binding| {
+        let text = format!("{} {} {}", b.name, b.keys_text(), b.desc).to_lowercase();
+        words.iter().all(|word| text.contains(word.as_str()))
+    };
+    // A row is keys beside rows of wrapped words.
+    let mut rows: Vec<(String, Flow, Meaning)> = Vec::new();
+    let wrap = |text: &str| {
+        let run = Run::new(text.to_owned(), theme.style(Meaning::Text), 0);
+        Flow::wrap(&[run], usize::from(inner.width.saturating_sub(KEYS)), theme)
+    };
     for context in contexts {
+        let bindings: Vec<&Binding> =
+            state.keymap.of(&[*context]).into_iter().filter(|b| wanted(b)).collect();
+        if bindings.is_empty() {
+            continue;
+        }
         if !rows.is_empty() {
-            rows.push((String::new(), String::new(), Meaning::Text));
+            rows.push((String::new(), wrap(""), Meaning::Text));
         }
-        rows.push((context.title().to_owned(), String::new(), Meaning::Heading));
-        for binding in state.keymap.of(&[*context]) {
-            rows.push((format!("  {}", binding.keys_text()), binding.desc.clone(), Meaning::Accent));
-        }
+        rows.push((context.title().to_owned(), wrap(""), Meaning::Heading));
+        rows.extend(
+            bindings.iter().map(|b| (format!("  {}", b.keys_text()), wrap(&b.desc), Meaning::Accent)),
+        );
     }
-    limits.layer = rows.len().saturating_sub(usize::from(inner.height));
-    let top = scroll.min(limits.layer);
-    for ((keys, desc, meaning), y) in rows.iter().skip(top).zip(inner.y..inner.bottom()) {
-        buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(*meaning));
-        if inner.width > 26 {
-            buffer.set_stringn(
-                inner.x + 26,
-                y,
-                desc,
-                usize::from(inner.width) - 26,
-                theme.style(Meaning::Text),
-            );
-        }
+    if rows.is_empty() {
+        buffer.set_string(inner.x, inner.y, "no key with these words", theme.style(Meaning::Dim));
+    }
+    let height = rows.iter().map(|(_, desc, _)| desc.len()).sum::<usize>();
+    limits.layer = height.saturating_sub(usize::from(inner.height));
+    let top = help.scroll.min(limits.layer);
+    let lines = rows.iter().flat_map(|(keys, desc, meaning)| {
+        (0..desc.len()).map(move |row| (if row == 0 { keys.as_str() } else { "" }, desc, row, *meaning))
+    });
+    for ((keys, desc, row, meaning), y) in lines.skip(top).zip(inner.y..inner.bottom()) {
+        buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(meaning));
+        let right = Rect { x: inner.x + KEYS, y, width: inner.width.saturating_sub(KEYS), height: 1 };
+        desc.draw(row, right, buffer);
     }
     more(top, limits.layer, theme, inner, buffer);
 }

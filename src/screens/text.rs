@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::editor;
+use super::{editor, found};
 use crate::app::{Focus, How, Limits, Part, Phase, State};
 use crate::checkpoint::Prompt;
 use crate::widgets::flow::{Flow, Run};
@@ -92,9 +92,12 @@ pub fn draw(
         runs.push(Run::new("(empty)", theme.style(Meaning::Stale), 0));
     }
     runs.extend(markdown::runs(&input.answer, &specials, theme));
-    let flow = Flow::wrap(&runs, usize::from(inner.width), theme);
+    let mut flow = Flow::wrap(&runs, usize::from(inner.width), theme);
+    limits.text_found = found::mark(state, theme, &mut flow).into_iter().map(|(at, _)| at).collect();
     limits.text = flow.len().saturating_sub(usize::from(inner.height));
-    let top = state.text_scroll.min(limits.text);
+    let anchored = state.text_anchor.map(|a| flow.row_at(a.at).saturating_sub(a.above));
+    let top = anchored.unwrap_or(state.text_scroll).min(limits.text);
+    (limits.text_top, limits.text_at) = (top, flow.at_row(top));
     flow.draw(top, inner, buffer);
     if top < limits.text {
         let more = format!("↓ {} ", limits.text - top);

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use super::terminfo;
 pub use crate::widgets::Depth;
 
 /// What the user wants.
@@ -36,7 +37,7 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-/// The depth of colour: the user's wish, NO_COLOR, COLORTERM, then what is known of TERM.
+/// The depth of colour: the user's wish, NO_COLOR, COLORTERM, then what is known of TERM and what its description says.
 pub fn depth(choice: ColorChoice, env: &dyn Fn(&str) -> Option<String>) -> Depth {
     if let ColorChoice::Depth(depth) = choice {
         return depth;
@@ -47,14 +48,16 @@ pub fn depth(choice: ColorChoice, env: &dyn Fn(&str) -> Option<String>) -> Depth
     }
     let true_by_name = ["kitty", "alacritty", "wezterm", "foot", "ghostty", "direct", "contour"];
     let true_by_program = ["iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper"];
+    let described = terminfo::look(env).unwrap_or_default();
     let says = |name: &str, values: &[&str]| env(name).is_some_and(|v| values.iter().any(|x| v == *x));
     if says("COLORTERM", &["truecolor", "24bit"])
         || env("WT_SESSION").is_some()
         || true_by_name.iter().any(|name| term.contains(name))
         || says("TERM_PROGRAM", &true_by_program)
+        || described.rgb
     {
         Depth::True
-    } else if term.contains("256") || says("TERM_PROGRAM", &["Apple_Terminal"]) {
+    } else if term.contains("256") || described.count >= 256 || says("TERM_PROGRAM", &["Apple_Terminal"]) {
         Depth::TwoFiveSix
     } else {
         Depth::Sixteen

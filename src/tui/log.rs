@@ -1,7 +1,8 @@
 //! The log file: `$XDG_STATE_HOME/outloud/outloud.log`, what goes in by `OUTLOUD_LOG` (default `info`).
 
 use std::fs::{File, OpenOptions};
-use std::path::PathBuf;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use etcetera::BaseStrategy as _;
@@ -32,4 +33,47 @@ pub fn start() -> Option<PathBuf> {
         .try_init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the screen opens");
     Some(path)
+}
+
+/// Bytes of the log's end that are shown.
+const SHOWN: u64 = 64 << 10;
+
+/// The end of a log, whole lines, or why it cannot be read.
+pub fn tail(path: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let cut = length > SHOWN;
+        if cut {
+            file.seek(SeekFrom::Start(length - SHOWN))?;
+        }
+        let mut bytes = Vec::new();
+        file.take(SHOWN).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        // What stands before the first line's end may be half a line.
+        let text = if cut { text.split_once('\n').map_or("", |(_, rest)| rest) } else { &text };
+        Ok(text.trim_end().to_owned())
+    };
+    match read() {
+        Ok(text) if text.is_empty() => "nothing yet".into(),
+        Ok(text) => text,
+        Err(error) => format!("it cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_long_log_is_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        assert!(tail(&path).contains("cannot be read"));
+        let lines: Vec<String> = (0..10_000).map(|n| format!("line {n} of the log")).collect();
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let end = tail(&path);
+        assert!(end.starts_with("line ") && end.ends_with("line 9999 of the log"));
+        assert!(end.len() as u64 <= SHOWN);
+    }
 }

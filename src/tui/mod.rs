@@ -8,6 +8,7 @@
 //!                                                └─> dirty ─> screens::draw ─> diff ─> bytes
 //! ```
 
+pub mod clipboard;
 pub mod colour;
 mod config;
 mod editor;
@@ -16,9 +17,12 @@ mod keep;
 mod keyboard;
 pub mod log;
 pub mod output;
+mod pace;
 mod run;
+mod signals;
 mod suspend;
 pub mod terminal;
+mod terminfo;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -43,12 +47,14 @@ pub struct OpenOptions {
     pub device: DeviceChoice,
     /// Files of rows (`-` is standard input); none: the demo's examples.
     pub files: Vec<PathBuf>,
-    /// How many colours.
-    pub color: ColorChoice,
-    /// A theme's name; by the terminal's background otherwise.
+    /// How many colours; as `config.toml` says otherwise, or the terminal.
+    pub color: Option<ColorChoice>,
+    /// A theme's name; as `config.toml` says otherwise, or by the terminal's background.
     pub theme: Option<String>,
-    /// Take the mouse: a click focuses, the wheel scrolls.
-    pub mouse: bool,
+    /// Leave the mouse to the terminal. Taken, a click focuses and the wheel scrolls.
+    pub no_mouse: bool,
+    /// Append lines of text in place of a screen: for screen readers.
+    pub plain: bool,
     /// Where takes are kept; `None`: nowhere.
     pub session: Option<SessionOptions>,
 }
@@ -59,9 +65,10 @@ impl Default for OpenOptions {
             model: ModelSource::Demo,
             device: DeviceChoice::Auto,
             files: Vec::new(),
-            color: ColorChoice::Auto,
+            color: None,
             theme: None,
-            mouse: true,
+            no_mouse: false,
+            plain: false,
             session: None,
         }
     }
@@ -81,9 +88,19 @@ const DEMO: &str = include_str!("../../sessions/demo/examples.jsonl");
 pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     check_terminal(options)?;
     let keymap = config::keymap()?;
-    let depth = colour::depth(options.color, &colour::env);
+    let config = config::Config::read()?;
+    let depth = colour::depth(options.color.or(config.color).unwrap_or_default(), &colour::env);
     // A wrong name is told before the terminal is taken.
-    let theme = options.theme.as_deref().map(|name| config::theme(name, depth)).transpose()?;
+    let theme = options.theme.as_deref().or(config.theme.as_deref());
+    let theme = theme.map(|name| config::theme(name, depth)).transpose()?;
+    let taken = match (
+        options.plain || config.plain == Some(true),
+        options.no_mouse || config.mouse == Some(false),
+    ) {
+        (true, _) => terminal::Taken::Lines,
+        (false, true) => terminal::Taken::Screen,
+        (false, false) => terminal::Taken::ScreenAndMouse,
+    };
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
     let (rows, back) = read(options.files.clone())?;
@@ -103,6 +120,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         .map_err(|e| Error::io("the event loop", e))?;
     runtime.block_on(run::run(run::Start {
         options,
+        taken,
         keymap,
         depth,
         theme,

@@ -10,12 +10,16 @@ use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::clipboard::Way;
 use super::keep::Keep;
 use super::output::Painter;
-use super::terminal::{self, Guard};
-use super::{OpenOptions, colour, config, editor, input, keyboard, suspend};
+use super::pace::{Frames, Tokens};
+use super::signals::{Signal, Signals};
+use super::terminal::{self, Guard, Taken};
+use super::{OpenOptions, colour, config, editor, input, keyboard, log, suspend};
 use crate::app::{self, Effect, Example, Keeping, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
+use crate::screens::plain::Lines;
 use crate::session::{Notice, Notices};
 use crate::widgets::{Depth, Theme};
 use crate::{Error, Result, screens};
@@ -24,14 +28,19 @@ use crate::{Error, Result, screens};
 const EVENTS_A_TURN: usize = 64;
 /// Terminal events taken in one turn.
 const INPUT_A_TURN: usize = 1024;
-/// Quiet time after the last resize before the screen is laid out anew.
-const RESIZE_REST: Duration = Duration::from_millis(50);
+/// Time between two frames.
+const PACE: Duration = Duration::from_millis(16);
+/// The same over SSH.
+const SSH_PACE: Duration = Duration::from_millis(33);
+/// The same where lines are appended: whole words, not pieces.
+const LINES_PACE: Duration = Duration::from_millis(250);
 /// How often the loop looks whether the terminal is still there.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What a run begins with.
 pub(super) struct Start<'a> {
     pub options: &'a OpenOptions,
+    pub taken: Taken,
     pub keymap: Keymap,
     pub depth: Depth,
     pub theme: Option<Theme>,
@@ -49,7 +58,9 @@ enum Woke {
     Engine,
     Rows(Option<Msg>),
     Session(Option<Notice>),
+    Told(Option<Msg>),
     Resized,
+    TokenDue,
     FrameDue,
     Due,
     Back(Result<String>),
@@ -57,15 +68,27 @@ enum Woke {
 }
 
 pub(super) async fn run(start: Start<'_>) -> Result<u8> {
-    let Start { options, keymap, depth, theme, examples, rows, session, engine: (client, events), log } =
-        start;
-    terminal::report_panics(log);
+    let Start {
+        options,
+        taken,
+        keymap,
+        depth,
+        theme,
+        examples,
+        rows,
+        session,
+        engine: (client, events),
+        log,
+    } = start;
+    terminal::report_panics(log.clone());
     let mut signals = Signals::new()?;
-    let guard = Guard::take(options.mouse)?;
+    let guard = Guard::take(taken)?;
+    let plain = taken == Taken::Lines;
     let theme = match theme {
         Some(theme) => theme,
         None => {
-            config::theme(if depth > Depth::Sixteen && colour::is_light() { "light" } else { "dark" }, depth)?
+            let light = !plain && depth > Depth::Sixteen && colour::is_light();
+            config::theme(if light { "light" } else { "dark" }, depth)?
         }
     };
     let (mut state, effects) = app::start(keymap, options.model.clone(), options.device, examples);
@@ -75,6 +98,12 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
     if keep.is_some() {
         state.keeping = Keeping::Loading;
     }
+    let pace = match plain {
+        true => LINES_PACE,
+        false if colour::env("SSH_CONNECTION").is_some() => SSH_PACE,
+        false => PACE,
+    };
+    let (tell, told) = mpsc::channel(8);
     let mut screen = Loop {
         state,
         theme,
@@ -84,16 +113,18 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         outside: None,
         guard,
         painter: Painter::new(area),
+        lines: plain.then(Lines::default),
         area,
         begun: Instant::now(),
-        last_frame: None,
-        dirty: true,
-        pace: Duration::from_millis(if colour::env("SSH_CONNECTION").is_some() { 33 } else { 16 }),
+        frames: Frames::new(pace),
+        tokens: Tokens::default(),
+        log,
+        tell,
         exit: None,
     };
     screen.carry_out(effects)?;
     screen.draw()?;
-    let code = screen.turn(&mut signals, events, rows, &mut notices).await;
+    let code = screen.turn(&mut signals, events, rows, told, &mut notices).await;
     let closed = screen.keep.take().map(|keep| keep.close(&screen.state)).unwrap_or_default();
     drop(screen);
     if let Some(error) = closed.error.filter(|_| closed.unsaved > 0) {
@@ -113,11 +144,15 @@ struct Loop {
     outside: Option<editor::Outcome>,
     guard: Guard,
     painter: Painter,
+    /// Lines of text in place of a screen.
+    lines: Option<Lines>,
     area: Rect,
     begun: Instant,
-    last_frame: Option<Instant>,
-    dirty: bool,
-    pace: Duration,
+    frames: Frames,
+    tokens: Tokens,
+    log: Option<PathBuf>,
+    /// For what threads of the loop have to tell.
+    tell: mpsc::Sender<Msg>,
     exit: Option<u8>,
 }
 
@@ -127,33 +162,37 @@ impl Loop {
         signals: &mut Signals,
         mut events: Events,
         mut rows: mpsc::Receiver<Msg>,
+        mut told: mpsc::Receiver<Msg>,
         notices: &mut Option<Notices>,
     ) -> Result<u8> {
         let mut keys = keyboard::listen(self.gate.clone())?;
         let mut batch: Vec<Event> = Vec::with_capacity(EVENTS_A_TURN);
         let (mut engine_there, mut more_rows) = (true, true);
-        let mut resized: Option<Instant> = None;
         let mut look = tokio::time::interval(LOOK);
         loop {
             if let Some(code) = self.exit {
                 let _ = self.client.send(Request::Shutdown);
+                send(self.lines.as_mut().map_or("", Lines::end).as_bytes())?;
                 return Ok(code);
             }
-            let frame = self.last_frame.map_or_else(Instant::now, |at| at + self.pace);
+            let now = Instant::now();
+            let (layout, token, frame) = (self.frames.layout_due(), self.tokens.due(), self.frames.due(now));
             let due = self.state.due.map(|(at, _)| self.begun + at);
             let outside = self.outside.is_some();
             let woke = tokio::select! {
                 biased;
                 event = keys.recv() => Woke::Input(event),
                 signal = signals.next() => Woke::Signal(signal),
-                () = sleep_until(resized.unwrap_or(self.begun)), if resized.is_some() => Woke::Resized,
-                () = sleep_until(frame), if self.dirty && resized.is_none() && !outside => Woke::FrameDue,
+                () = sleep_until(layout.unwrap_or(now)), if layout.is_some() => Woke::Resized,
+                () = sleep_until(token.unwrap_or(now)), if token.is_some() => Woke::TokenDue,
+                () = sleep_until(frame.unwrap_or(now)), if frame.is_some() && !outside => Woke::FrameDue,
                 count = events.recv_many(&mut batch, EVENTS_A_TURN), if engine_there => {
                     engine_there = count > 0;
                     Woke::Engine
                 }
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
                 notice = heard(notices), if notices.is_some() => Woke::Session(notice),
+                msg = told.recv() => Woke::Told(msg),
                 () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => Woke::Due,
                 outcome = ended(&mut self.outside), if outside => Woke::Back(outcome),
                 _ = look.tick() => Woke::Look,
@@ -161,56 +200,39 @@ impl Loop {
             self.update(Msg::Clock(self.begun.elapsed()))?;
             match woke {
                 Woke::Input(None) => return Ok(129),
-                Woke::Input(Some(first)) => {
-                    let mut next = Some(first);
-                    let mut taken = 0;
-                    while let Some(event) = next {
-                        match event.map_err(|e| Error::io("the terminal's input", e))? {
-                            TermEvent::Resize(..) => resized = Some(Instant::now() + RESIZE_REST),
-                            event => {
-                                if let Some(msg) = input::message(event, &self.state.limits) {
-                                    self.update(msg)?;
-                                    self.dirty = true;
-                                }
-                            }
-                        }
-                        taken += 1;
-                        next = if taken < INPUT_A_TURN { keys.try_recv().ok() } else { None };
-                    }
-                    // A key press is on the screen at once, whatever the pace.
-                    if resized.is_none() && self.exit.is_none() {
-                        self.draw()?;
-                    }
-                }
+                Woke::Input(Some(first)) => self.input(first, &mut keys)?,
                 // It is meant for the editor.
                 Woke::Signal(Signal::End(130) | Signal::Continue | Signal::Resize) if outside => {}
                 Woke::Signal(Signal::End(code)) => self.exit = Some(code),
-                Woke::Signal(Signal::Resize) => resized = Some(Instant::now() + RESIZE_REST),
+                Woke::Signal(Signal::Resize) => self.frames.resized(Instant::now()),
                 Woke::Signal(Signal::Stop) => suspend::suspend(&self.guard)?,
                 Woke::Signal(Signal::Continue) => {
                     self.guard.enter()?;
                     self.resize()?;
                 }
-                Woke::Resized => {
-                    resized = None;
-                    self.resize()?;
+                Woke::Resized => self.resize()?,
+                Woke::TokenDue => {
+                    let due = self.tokens.release(self.state.streaming(), Instant::now());
+                    self.hear(due)?;
                 }
                 Woke::FrameDue => self.draw()?,
                 // The clock has told the state.
-                Woke::Due => self.dirty = true,
+                Woke::Due => self.frames.dirty(),
                 Woke::Back(outcome) => self.back(outcome)?,
                 Woke::Look if keyboard::gone() => return Ok(129),
                 Woke::Look => {
                     if let Some(msg) = self.keep.as_mut().and_then(|keep| keep.flush(&self.state, false)) {
                         self.update(msg)?;
-                        self.dirty = true;
+                        self.frames.dirty();
                     }
                 }
                 Woke::Session(None) => *notices = None,
                 Woke::Session(Some(notice)) => {
                     if let Some(msg) = self.keep.as_mut().map(|keep| keep.hear(notice)).transpose()?.flatten()
                     {
-                        self.dirty |= matches!(msg, Msg::Saving(_, Some(_)));
+                        if matches!(msg, Msg::Saving(_, Some(_))) {
+                            self.frames.dirty();
+                        }
                         self.update(msg)?;
                     }
                 }
@@ -220,17 +242,74 @@ impl Loop {
                     }
                     for event in batch.drain(..) {
                         tracing::trace!(?event);
-                        self.update(Msg::Engine(event))?;
+                        // A screen reader gets the words as they come.
+                        let now = if self.lines.is_some() {
+                            vec![event]
+                        } else {
+                            self.tokens.take(event, self.state.streaming(), Instant::now())
+                        };
+                        self.hear(now)?;
                     }
-                    self.dirty = true;
                 }
-                Woke::Rows(Some(msg)) => {
+                Woke::Rows(Some(msg)) | Woke::Told(Some(msg)) => {
                     self.update(msg)?;
-                    self.dirty = true;
+                    self.frames.dirty();
                 }
                 Woke::Rows(None) => more_rows = false,
+                Woke::Told(None) => {}
             }
         }
+    }
+
+    /// What came from the terminal: this, and what waits behind it.
+    fn input(&mut self, first: std::io::Result<TermEvent>, keys: &mut keyboard::Keys) -> Result<()> {
+        let mut next = Some(first);
+        let mut taken = 0;
+        let mut meant = false;
+        while let Some(event) = next {
+            match event.map_err(|e| Error::io("the terminal's input", e))? {
+                TermEvent::Resize(..) => self.frames.resized(Instant::now()),
+                event => {
+                    if let Some(msg) = input::message(event, &self.state.limits) {
+                        // What was typed to look for has to be drawn before a key goes to where it was found.
+                        if meant && matches!(self.state.layers.last(), Some(app::Layer::Search(_))) {
+                            self.draw()?;
+                        }
+                        self.update(msg)?;
+                        self.frames.dirty();
+                        meant = true;
+                    }
+                }
+            }
+            taken += 1;
+            next = if taken < INPUT_A_TURN { keys.try_recv().ok() } else { None };
+        }
+        let left = self.tokens.left(self.state.streaming());
+        self.hear(left)?;
+        // A key press is on the screen at once, whatever the pace.
+        if meant && !self.frames.resting() && self.exit.is_none() {
+            self.draw()?;
+        }
+        Ok(())
+    }
+
+    /// Events of the engine whose time has come.
+    fn hear(&mut self, events: Vec<Event>) -> Result<()> {
+        let waiting = self.tokens.waiting();
+        if waiting != self.state.waiting {
+            self.update(Msg::Waiting(waiting))?;
+        }
+        for mut event in events {
+            if let Event::Down { reason } = &mut event
+                && let Some(report) =
+                    self.log.as_deref().map(terminal::report_path).filter(|path| path.exists())
+            {
+                *reason = format!("{reason}; the report is in {}", report.display());
+            }
+            self.update(Msg::Engine(event))?;
+            self.frames.dirty();
+        }
+        Ok(())
     }
 
     fn update(&mut self, msg: Msg) -> Result<()> {
@@ -257,9 +336,53 @@ impl Loop {
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
                 Effect::Redraw => self.resize()?,
+                Effect::ShowAll => {
+                    let all = self.tokens.all();
+                    self.hear(all)?;
+                }
+                Effect::Copy(what, text) => self.copy(what, text)?,
+                Effect::NextTheme => self.next_theme()?,
+                Effect::ShowLog => {
+                    let (title, text) = match &self.log {
+                        Some(path) => (path.display().to_string(), log::tail(path)),
+                        None => ("Log".into(), "no log could be opened".into()),
+                    };
+                    self.update(Msg::Page(title, text))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The clipboard; a program that has to be run does not hold up the screen.
+    fn copy(&mut self, what: String, text: String) -> Result<()> {
+        let way = Way::here();
+        if let Some(bytes) = way.bytes(&text) {
+            send(&bytes)?;
+        }
+        let tell = self.tell.clone();
+        let work = move || drop(tell.blocking_send(Msg::Note(way.run(&what, &text))));
+        let thread = std::thread::Builder::new().name("clipboard".into());
+        thread.spawn(work).map(drop).map_err(|e| Error::io("the clipboard's thread", e))
+    }
+
+    /// The theme after this one; a broken one of the user's is told of and left out.
+    fn next_theme(&mut self) -> Result<()> {
+        let names = config::themes();
+        let at = names.iter().position(|name| *name == self.theme.name).unwrap_or(names.len());
+        for step in 1..=names.len() {
+            let Some(name) = names.get((at + step) % names.len()) else { break };
+            match config::theme(name, self.theme.depth) {
+                // At sixteen colours all built-in themes are one.
+                Ok(theme) if theme.name == self.theme.name => {}
+                Ok(theme) => {
+                    self.theme = theme;
+                    return self.update(Msg::Note(format!("theme {name}; `theme` in config.toml keeps it")));
+                }
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+        self.update(Msg::Note("there is no other theme at this depth of colour".into()))
     }
 
     /// Gives the terminal to the user's editor. The loop goes on: it draws nothing until the editor has ended.
@@ -305,15 +428,22 @@ impl Loop {
         let mut buffer = Buffer::empty(self.area);
         let limits = screens::draw(&self.state, &self.theme, self.area, &mut buffer);
         app::update(&mut self.state, Msg::Limits(limits));
-        let bytes = self.painter.frame(buffer);
-        if !bytes.is_empty() {
-            let mut out = std::io::stdout().lock();
-            out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("the terminal", e))?;
+        match &mut self.lines {
+            Some(lines) => send(lines.append(&self.state, &self.theme).as_bytes())?,
+            None => send(self.painter.frame(buffer))?,
         }
-        self.last_frame = Some(Instant::now());
-        self.dirty = false;
+        self.frames.drawn(Instant::now());
         Ok(())
     }
+}
+
+/// Bytes for the terminal.
+fn send(bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("the terminal", e))
 }
 
 /// Waits for the editor's end; without one, for ever.
@@ -341,75 +471,5 @@ fn ticket(request: &Request) -> Option<crate::engine::Ticket> {
         | Request::Score { ticket, .. }
         | Request::Name { ticket, .. } => Some(*ticket),
         Request::Unload { .. } | Request::Shutdown => None,
-    }
-}
-
-/// What a signal asks for.
-enum Signal {
-    /// Leave, with this exit status.
-    End(u8),
-    /// Suspend.
-    Stop,
-    /// The shell has brought us back.
-    Continue,
-    /// The terminal has another size.
-    Resize,
-}
-
-#[cfg(unix)]
-struct Signals {
-    all: Vec<(tokio::signal::unix::Signal, u8)>,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let all = [
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-            SignalKind::interrupt(),
-            SignalKind::quit(),
-            SignalKind::from_raw(libc::SIGTSTP),
-            SignalKind::from_raw(libc::SIGCONT),
-            SignalKind::window_change(),
-        ];
-        let all = all.into_iter().map(|kind| {
-            let number = kind.as_raw_value() as u8;
-            signal(kind).map(|s| (s, number)).map_err(|e| Error::io("signals", e))
-        });
-        Ok(Self { all: all.collect::<Result<_>>()? })
-    }
-
-    async fn next(&mut self) -> Signal {
-        let arrivals = self.all.iter_mut().map(|(signal, number)| {
-            let number = *number;
-            Box::pin(async move {
-                signal.recv().await;
-                number
-            })
-        });
-        let (number, ..) = futures::future::select_all(arrivals).await;
-        match i32::from(number) {
-            libc::SIGTSTP => Signal::Stop,
-            libc::SIGCONT => Signal::Continue,
-            libc::SIGWINCH => Signal::Resize,
-            _ => Signal::End(128 + number),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        let _ = tokio::signal::ctrl_c().await;
-        Signal::End(130)
     }
 }

@@ -2,34 +2,49 @@
 
 use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{
-    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
-};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{execute, queue};
 
 use crate::{Error, Result};
 
+/// Clicks, drags and the wheel, as SGR. Not every move, which crossterm's own command asks for: over SSH each would be a
+/// packet.
+const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+
 /// True while the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// True while its other screen is shown.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// What of the terminal is taken besides raw mode and bracketed paste.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Its other screen.
+    Screen,
+    /// Its other screen, clicks and the wheel.
+    ScreenAndMouse,
+    /// Nothing: lines are appended.
+    Lines,
+}
 
 /// The terminal is ours while this lives.
 pub struct Guard {
-    mouse: bool,
+    taken: Taken,
 }
 
 impl Guard {
-    /// Takes the terminal: raw mode, alternate screen, bracketed paste, the mouse if wanted.
+    /// Takes the terminal.
     ///
     /// # Errors
     /// What the terminal said.
-    pub fn take(mouse: bool) -> Result<Self> {
-        let guard = Self { mouse };
+    pub fn take(taken: Taken) -> Result<Self> {
+        let guard = Self { taken };
         guard.enter()?;
         Ok(guard)
     }
@@ -40,12 +55,16 @@ impl Guard {
     /// What the terminal said.
     pub fn enter(&self) -> Result<()> {
         TAKEN.store(true, Ordering::SeqCst);
+        SCREEN.store(self.taken != Taken::Lines, Ordering::SeqCst);
         let enter = || -> io::Result<()> {
             enable_raw_mode()?;
             let mut out = io::stdout().lock();
-            queue!(out, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
-            if self.mouse {
-                queue!(out, EnableMouseCapture)?;
+            if self.taken != Taken::Lines {
+                queue!(out, EnterAlternateScreen, Hide)?;
+            }
+            queue!(out, EnableBracketedPaste)?;
+            if self.taken == Taken::ScreenAndMouse {
+                out.write_all(MOUSE)?;
             }
             out.flush()
         };
@@ -69,8 +88,11 @@ pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
         // End of a frame that was cut, plain colours, then back to the shell's screen.
-        let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
-        let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        if SCREEN.swap(false, Ordering::SeqCst) {
+            let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
+            let _ = queue!(out, DisableMouseCapture, LeaveAlternateScreen, Show);
+        }
+        let _ = execute!(out, DisableBracketedPaste);
         let _ = disable_raw_mode();
     }
 }
@@ -105,8 +127,13 @@ fn said(info: &PanicHookInfo<'_>) -> String {
     }
 }
 
+/// Where a panic of this process is reported.
+pub fn report_path(log: &Path) -> PathBuf {
+    log.with_file_name(format!("panic-{}.txt", std::process::id()))
+}
+
 fn write_report(info: &PanicHookInfo<'_>, log: Option<&PathBuf>) -> Option<PathBuf> {
-    let path = log?.with_file_name(format!("panic-{}.txt", std::process::id()));
+    let path = report_path(log?);
     let trace = std::backtrace::Backtrace::force_capture();
     let thread = std::thread::current();
     let text = format!(

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::untrusted::{Kind, glyphs};
 use super::{Meaning, Theme};
+use crate::app::Pattern;
 
 /// A run of text in one style.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ struct Piece {
     style: Style,
     tag: usize,
     space: bool,
+    /// Visible characters before it, white space not counted: the same however the rows are wrapped.
+    at: usize,
 }
 
 /// Wrapped rows.
@@ -48,12 +51,13 @@ impl Flow {
         let control = theme.style(Meaning::Control);
         let mut flow = Self { rows: vec![Vec::new()] };
         let (mut used, mut word): (usize, Vec<Piece>) = (0, Vec::new());
+        let mut at = 0;
         for run in runs {
             for glyph in glyphs(&run.text) {
                 match glyph.kind {
                     Kind::Newline => {
                         flow.put(&mut word, used, width);
-                        flow.mark(run.tag, run.style);
+                        flow.mark(run.tag, run.style, at);
                         flow.rows.push(Vec::new());
                         used = 0;
                     }
@@ -63,7 +67,15 @@ impl Flow {
                         if space {
                             used = flow.put(&mut word, used, width);
                         }
-                        word.push(Piece { text: glyph.text, width: glyph.width, style, tag: run.tag, space });
+                        word.push(Piece {
+                            text: glyph.text,
+                            width: glyph.width,
+                            style,
+                            tag: run.tag,
+                            space,
+                            at,
+                        });
+                        at += usize::from(!space);
                         if space {
                             used = flow.put(&mut word, used, width);
                         }
@@ -106,8 +118,8 @@ impl Flow {
     }
 
     /// A newline leaves a findable piece without width.
-    fn mark(&mut self, tag: usize, style: Style) {
-        self.last(Piece { text: String::new(), width: 0, style, tag, space: true });
+    fn mark(&mut self, tag: usize, style: Style, at: usize) {
+        self.last(Piece { text: String::new(), width: 0, style, tag, space: true, at });
     }
 
     /// Number of rows.
@@ -123,6 +135,54 @@ impl Flow {
     /// The first row with a piece of a tag.
     pub fn row_of(&self, tag: usize) -> Option<usize> {
         self.rows.iter().position(|row| row.iter().any(|p| p.tag == tag))
+    }
+
+    /// The row in which the visible character number `at` stands.
+    pub fn row_at(&self, at: usize) -> usize {
+        let begins = |row: &Vec<Piece>| row.first().is_some_and(|piece| piece.at <= at);
+        // A newline before it has its number as well: the last row that begins with it or before.
+        self.rows.partition_point(begins).saturating_sub(1)
+    }
+
+    /// The number of the visible character with which a row begins.
+    pub fn at_row(&self, row: usize) -> usize {
+        self.rows.iter().skip(row).find_map(|row| row.first()).map_or(0, |piece| piece.at)
+    }
+
+    /// Gives each match of a pattern a style; where they begin: the visible character's number and its tag.
+    pub fn mark_all(&mut self, pattern: &Pattern, style: Style) -> Vec<(usize, usize)> {
+        let mut text: Vec<char> = Vec::new();
+        let mut pieces: Vec<(usize, usize)> = Vec::new();
+        for (row, all) in self.rows.iter().enumerate() {
+            for (index, piece) in all.iter().enumerate() {
+                let before = text.len();
+                if piece.space {
+                    text.push(' ');
+                } else {
+                    text.extend(piece.text.chars());
+                }
+                pieces.resize(pieces.len() + text.len() - before, (row, index));
+            }
+        }
+        let mut starts = Vec::new();
+        for found in pattern.find(&text) {
+            let mut first = true;
+            for (row, index) in pieces.iter().skip(found.start).take(found.len()) {
+                let Some(piece) = self.rows.get_mut(*row).and_then(|row| row.get_mut(*index)) else {
+                    continue;
+                };
+                piece.style = piece.style.patch(style);
+                if std::mem::take(&mut first) {
+                    starts.push((piece.at, piece.tag));
+                }
+            }
+        }
+        starts
+    }
+
+    /// The tag with which a row begins.
+    pub fn tag_of(&self, row: usize) -> Option<usize> {
+        self.rows.get(row)?.first().map(|piece| piece.tag)
     }
 
     /// Draws rows from `first` on into `area`.
@@ -181,6 +241,38 @@ mod tests {
         assert_eq!(rows("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(rows("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(rows("世界世界世", 5), ["世界", "世界", "世"]);
+    }
+
+    fn flow(text: &str, width: usize) -> Flow {
+        let theme = Theme::built_in("dark", Depth::None).unwrap();
+        Flow::wrap(&[Run::new(text, Style::new(), 0)], width, &theme)
+    }
+
+    #[test]
+    fn a_place_in_the_text_is_found_however_it_is_wrapped() {
+        let text = "one two three four\n\nfive six seven eight nine ten";
+        for width in 4..40 {
+            let flow = flow(text, width);
+            for row in 0..flow.len() {
+                let at = flow.at_row(row);
+                let there = flow.row_at(at);
+                assert_eq!(flow.at_row(there), at, "width {width}, row {row}");
+            }
+        }
+        // The s of six is visible character number 19.
+        assert_eq!(flow(text, 40).row_at(19), 2);
+        assert_eq!(flow(text, 9).row_at(19), flow(text, 9).row_at(15));
+    }
+
+    #[test]
+    fn matches_are_found_over_rows_and_tokens() {
+        let mut flow = flow("the answer says\n22 and the   answer is wrong", 10);
+        let pattern = Pattern::new("the answer").unwrap();
+        let found = flow.mark_all(&pattern, Style::new().bold());
+        assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [0, 18]);
+        let bold: String =
+            flow.rows.iter().flatten().filter(|p| p.style != Style::new()).map(|p| p.text.as_str()).collect();
+        assert_eq!(bold.replace(' ', ""), "theanswertheanswer");
     }
 
     #[test]

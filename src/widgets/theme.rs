@@ -42,6 +42,8 @@ meanings! {
     Accent = "accent",
     /// The selected row.
     Selected = "selected",
+    /// What `/` looked for.
+    Found = "found",
     /// The cursor over tokens and in text fields.
     Cursor = "cursor",
     /// A reward above zero.
@@ -188,6 +190,13 @@ impl Theme {
         let at = (half + (value * half).round()) as usize;
         let mut style = Style::new();
         style.bg = self.heat.get(at).copied().flatten();
+        if self.depth == Depth::Sixteen {
+            // The terminal's own text colour may not be readable on it.
+            style.fg = style.bg.filter(|bg| *bg != Color::Reset).map(|bg| match bg {
+                Color::Black | Color::Blue | Color::Red | Color::Magenta | Color::DarkGray => Color::White,
+                _ => Color::Black,
+            });
+        }
         if value <= -0.5 {
             style = style.add_modifier(Modifier::UNDERLINED);
         } else if value >= 0.5 && self.depth <= Depth::Sixteen {

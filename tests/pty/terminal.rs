@@ -34,33 +34,64 @@ fn pty_size((cols, rows): (u16, u16)) -> PtySize {
 impl Terminal {
     /// The real binary.
     pub fn start(args: &[&str], size: (u16, u16)) -> Self {
+        Self::start_in(args, size, &[], &[])
+    }
+
+    /// The real binary with variables, and files under `outloud/` of the configuration.
+    pub fn start_in(args: &[&str], size: (u16, u16), env: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
         command.args(args);
-        Self::spawn(command, size, tempfile::tempdir().unwrap().into())
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into(), env, files)
     }
 
     /// The real binary with a home that others had before.
     pub fn start_at(home: &Arc<tempfile::TempDir>, args: &[&str], size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
         command.args(args);
-        Self::spawn(command, size, Arc::clone(home))
+        Self::spawn(command, size, Arc::clone(home), &[], &[])
     }
 
     /// A test of this binary, run as a program.
     pub fn child(test: &str, size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"]);
-        Self::spawn(command, size, tempfile::tempdir().unwrap().into())
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into(), &[], &[])
     }
 
-    fn spawn(mut command: CommandBuilder, size: (u16, u16), home: Arc<tempfile::TempDir>) -> Self {
-        for name in ["NO_COLOR", "TMUX", "STY", "SSH_CONNECTION", "COLORFGBG", "OUTLOUD_LOG"] {
+    fn spawn(
+        mut command: CommandBuilder,
+        size: (u16, u16),
+        home: Arc<tempfile::TempDir>,
+        env: &[(&str, &str)],
+        files: &[(&str, &str)],
+    ) -> Self {
+        let ours = [
+            "NO_COLOR",
+            "TMUX",
+            "STY",
+            "SSH_CONNECTION",
+            "SSH_TTY",
+            "COLORFGBG",
+            "OUTLOUD_LOG",
+            "OUTLOUD_PLAIN",
+            "DISPLAY",
+            "WAYLAND_DISPLAY",
+        ];
+        for name in ours {
             command.env_remove(name);
         }
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
             command.env(name, home.path());
+        }
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        for (name, text) in files {
+            let path = home.path().join("outloud").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         let pair = native_pty_system().openpty(pty_size(size)).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -95,6 +126,12 @@ impl Terminal {
             self.parser.process(&bytes);
             self.raw.extend(bytes);
         }
+    }
+
+    /// Everything that was sent, as text.
+    pub fn sent(&mut self) -> String {
+        self.read();
+        String::from_utf8_lossy(&self.raw).into_owned()
     }
 
     pub fn bytes(&self) -> usize {

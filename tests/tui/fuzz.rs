@@ -50,6 +50,14 @@ const KEYS: &[&str] = &[
     "ctrl-y",
     "y",
     "a",
+    "/",
+    "ctrl-n",
+    "ctrl-p",
+    "Y",
+    "T",
+    ".",
+    "3",
+    "0",
     "世",
     "p",
     "u",
@@ -83,6 +91,8 @@ proptest! {
     ) {
         let mut stage = Stage::demo();
         let mut most = 0;
+        let mut lines = outloud::screens::plain::Lines::default();
+        let theme = outloud::widgets::Theme::built_in("dark", Depth::None).unwrap();
         for (index, events) in moves {
             match KEYS.get(index) {
                 Some(key) => drop(stage.send(Msg::Key(key.parse().unwrap()))),
@@ -94,11 +104,15 @@ proptest! {
             let takes = stage.state.takes.iter().count();
             prop_assert!(takes >= most);
             most = takes;
+            let (width, height) = if index % 7 == 0 { (width / 2 + 1, height / 2 + 1) } else { (width, height) };
+            stage.send(Msg::Size(width, height));
             for (index, take) in stage.state.takes.iter().enumerate() {
                 prop_assert_eq!(take.id.0, index);
                 prop_assert!(take.parent.is_none_or(|p| p.0 < index));
             }
             let buffer = stage.draw(width, height, Depth::True);
+            let told = lines.append(&stage.state, &theme);
+            prop_assert!(!told.contains(|c: char| c.is_control() && c != '\r' && c != '\n'));
             for cell in buffer.content() {
                 prop_assert!(!cell.symbol().contains(char::is_control));
             }

@@ -28,6 +28,10 @@ pub struct Stage {
     pub cancelled: Vec<Ticket>,
     pub kept: Vec<(app::TakeId, app::Change)>,
     pub quit: bool,
+    /// What went to the clipboard.
+    pub copied: Vec<(String, String)>,
+    /// What the loop would have done.
+    pub effects: Vec<Effect>,
     clock: Duration,
 }
 
@@ -49,6 +53,8 @@ impl Stage {
             cancelled: Vec::new(),
             kept: Vec::new(),
             quit: false,
+            copied: Vec::new(),
+            effects: Vec::new(),
             clock: Duration::ZERO,
         };
         stage.carry_out(effects);
@@ -75,8 +81,9 @@ impl Stage {
                     self.queue.extend([Event::Cancelled { ticket }, Event::Done { ticket }]);
                 }
                 Effect::Quit => self.quit = true,
+                Effect::Copy(what, text) => self.copied.push((what, text)),
                 Effect::Keep(id, change) => self.kept.push((id, change)),
-                Effect::Suspend | Effect::Redraw | Effect::EditOutside(_) => {}
+                other => self.effects.push(other),
             }
         }
     }

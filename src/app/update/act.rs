@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, edit, entry, jobs, ready, takes, tokens};
+use super::{compare, copy, edit, entry, find, jobs, ready, takes, tokens};
 use crate::app::{
-    Action, Effect, Field, Focus, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
+    Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
     TakeList,
 };
 
@@ -12,6 +12,36 @@ use crate::app::{
 const PAGE: i32 = 10;
 /// Critiques sampled at once.
 const SAMPLES: usize = 8;
+
+/// Most times a motion is repeated.
+const MOST: usize = 10_000;
+
+/// An action with the number typed before it: motions are repeated, `G` and `g g` go to that place.
+pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Effect> {
+    match action {
+        Action::First | Action::Last => to_place(state, count.saturating_sub(1)),
+        Action::Up => step(state, -(count.min(MOST) as i32)),
+        Action::Down => step(state, count.min(MOST) as i32),
+        Action::PageUp
+        | Action::PageDown
+        | Action::Left
+        | Action::Right
+        | Action::PreviousWord
+        | Action::NextWord
+        | Action::NextExample
+        | Action::PreviousExample
+        | Action::NextTake
+        | Action::PreviousTake
+        | Action::NextMatch
+        | Action::PreviousMatch
+        | Action::Biggest
+        | Action::PreviousBiggest => {
+            return (0..count.clamp(1, MOST)).flat_map(|_| act(state, action)).collect();
+        }
+        _ => return act(state, action),
+    }
+    Vec::new()
+}
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
@@ -105,7 +135,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ModelDetail => model_detail(state),
         Action::Help => match state.layers.last() {
             Some(Layer::Help(_)) => drop(state.layers.pop()),
-            _ => state.layers.push(Layer::Help(0)),
+            _ => state.layers.push(Layer::Help(Help::default())),
         },
         Action::Palette => state.layers.push(Layer::Palette(Palette::default())),
         Action::FocusNext => turn_focus(state, 1),
@@ -117,6 +147,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Cancel => return cancel(state),
         Action::Close => match state.layers.last() {
             Some(Layer::Entry(_)) => entry::close(state),
+            Some(Layer::Search(_)) => find::close(state),
             Some(Layer::Edit(_)) => return edit::close(state, false),
             _ => drop(state.layers.pop()),
         },
@@ -147,11 +178,16 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Cut => return with_area(state, |area| area.cut()),
         Action::PasteText => return with_area(state, |area| area.paste()),
         Action::CopyText => {
-            return with_area(state, |area| {
-                let any = area.is_selecting();
+            let area = match state.layers.last_mut() {
+                Some(Layer::Edit(edit)) => &mut edit.area,
+                Some(Layer::Entry(entry)) => entry.area_mut(),
+                _ => return Vec::new(),
+            };
+            if area.is_selecting() {
                 area.copy();
-                any
-            });
+                return vec![Effect::Copy("selection".into(), area.yank_text())];
+            }
+            state.note = Some("nothing is selected: shift and the arrows select".into());
         }
         Action::SelectAll => {
             return with_area(state, |area| {
@@ -160,6 +196,14 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             });
         }
         Action::Accept => return accept(state),
+        Action::Search => find::open(state),
+        Action::NextMatch => find::go(state, 1),
+        Action::PreviousMatch => find::go(state, -1),
+        Action::Copy => return copy::pane(state),
+        Action::CopyRow => return copy::row(state),
+        Action::ShowAll => return vec![Effect::ShowAll],
+        Action::NextTheme => return vec![Effect::NextTheme],
+        Action::ShowLog => return vec![Effect::ShowLog],
     }
     Vec::new()
 }
@@ -170,11 +214,15 @@ pub(super) fn select(state: &mut State, index: usize) {
     state.side = crate::app::Side::Chosen;
     view_changed(state);
     state.text_scroll = 0;
+    state.text_anchor = None;
 }
 
 fn view_changed(state: &mut State) {
     state.cursor = None;
     state.critique_top = None;
+    if let Some(search) = &mut state.search {
+        search.at = None;
+    }
 }
 
 fn step_example(state: &mut State, by: i32) {
@@ -270,6 +318,7 @@ fn cancel(state: &mut State) -> Vec<Effect> {
     }
     let (effects, stopped) = jobs::stop(state);
     if !stopped {
+        state.search = None;
         state.cursor = None;
         state.critique_top = None;
     }
@@ -304,8 +353,8 @@ pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<
 fn step(state: &mut State, by: i32) {
     let moved = |at: usize| at.saturating_add_signed(by as isize);
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(scroll) | Layer::Detail(_, _, scroll)), _) => {
-            *scroll = moved(*scroll).min(state.limits.layer);
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+            *scroll = moved((*scroll).min(state.limits.layer)).min(state.limits.layer);
         }
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
         (
@@ -319,9 +368,13 @@ fn step(state: &mut State, by: i32) {
         (Some(_), _) => {}
         (None, _) if state.screen == Screen::Compare => compare::scroll(state, by as isize),
         (None, Focus::Examples) => step_example(state, by),
-        (None, Focus::Text) => state.text_scroll = moved(state.text_scroll).min(state.limits.text),
+        (None, Focus::Text) => {
+            state.text_scroll = moved(state.text_scroll).min(state.limits.text);
+            state.text_anchor = None;
+        }
         (None, Focus::Critique) => {
             let top = moved(state.limits.critique_top);
+            state.critique_anchor = None;
             // At its end the view follows again.
             state.critique_top = (top < state.limits.critique).then_some(top);
             state.limits.critique_top = top.min(state.limits.critique);
@@ -331,7 +384,7 @@ fn step(state: &mut State, by: i32) {
 
 fn to_end(state: &mut State, last: bool) {
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(scroll) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
         }
         (
@@ -350,10 +403,31 @@ fn to_end(state: &mut State, last: bool) {
             let index = if last { state.examples.len().saturating_sub(1) } else { 0 };
             select(state, index);
         }
-        (None, Focus::Text) => state.text_scroll = if last { state.limits.text } else { 0 },
+        (None, Focus::Text) => {
+            state.text_scroll = if last { state.limits.text } else { 0 };
+            state.text_anchor = None;
+        }
         (None, Focus::Critique) => {
             state.critique_top = None;
             state.cursor = if last { None } else { Some(0) };
+        }
+    }
+}
+
+/// To a row, counted from 0: of the list, of a text; of the critique, to a token.
+fn to_place(state: &mut State, place: usize) {
+    match (state.layers.last_mut(), state.focus) {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+            *scroll = place.min(state.limits.layer);
+        }
+        (Some(_), _) => {}
+        (None, Focus::Examples) => select(state, place.min(state.examples.len().saturating_sub(1))),
+        (None, Focus::Text) => {
+            state.text_scroll = place.min(state.limits.text);
+            state.text_anchor = None;
+        }
+        (None, Focus::Critique) => {
+            (state.cursor, state.critique_top) = (Some(place), None);
         }
     }
 }
@@ -435,6 +509,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
                 takes::to(state, id);
             }
         }
+        Some(Layer::Search(_)) => find::accept(state),
         Some(Layer::Steer(_)) => return edit::steer(state),
         Some(Layer::Line(line)) => {
             state.layers.pop();

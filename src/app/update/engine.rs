@@ -38,12 +38,13 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             }
         }
         Event::Token { ticket, sample, token } => {
+            let behind = state.waiting > 0;
             if let Some(id) = critiques(state, ticket).nth(sample) {
                 widen(state, token.reward);
                 set(state, id, |take| {
                     take.phase = Phase::Streaming;
                     take.tokens.push(Token::from(*token));
-                    rate(take, now);
+                    rate(take, now, behind);
                     show(take, now);
                 });
             }
@@ -266,8 +267,10 @@ fn show(take: &mut Take, now: Duration) {
     }
 }
 
-fn rate(take: &mut Take, now: Duration) {
+/// Tokens per second; while tokens wait to be shown it would be the pace of the screen, not of the model.
+fn rate(take: &mut Take, now: Duration, behind: bool) {
     match take.clock.first {
+        _ if behind => take.clock.rate = None,
         None => {
             take.clock.first = Some(now);
             take.clock.rated = now;

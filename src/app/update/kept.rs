@@ -46,7 +46,7 @@ pub(super) fn arrived(state: &mut State, kept: Kept) -> Vec<Effect> {
         state.note =
             Some(format!("{} things in the session cannot be read: `outloud session check`", kept.problems));
     }
-    state.waiting = kept;
+    state.returned = kept;
     state.keeping = Keeping::Kept;
     fit(state, 0);
     engine::run_first(state)
@@ -55,7 +55,7 @@ pub(super) fn arrived(state: &mut State, kept: Kept) -> Vec<Effect> {
 /// Shows what was waiting for examples (new ones from `from` on) or the model.
 pub(super) fn fit(state: &mut State, from: usize) {
     let Some(fingerprint) = state.info().map(|info| info.fingerprint.clone()) else { return };
-    let waiting = std::mem::take(&mut state.waiting.takes);
+    let waiting = std::mem::take(&mut state.returned.takes);
     let mut others = 0;
     for kept in waiting {
         if kept.critiques.iter().any(|c| c.made_with.fingerprint != fingerprint) {
@@ -68,16 +68,16 @@ pub(super) fn fit(state: &mut State, from: usize) {
                 let id = state.takes.restore(take);
                 state.show(id);
             }
-            None => state.waiting.takes.push(kept),
+            None => state.returned.takes.push(kept),
         }
     }
     if others > 0 {
         state.note = Some(format!("{others} takes of another model stay in the session"));
     }
-    if let Some((view, example)) = state.waiting.view.take() {
+    if let Some((view, example)) = state.returned.view.take() {
         match find(state, view.row, &example, from) {
             Some(index) => resume(state, index, &view),
-            None => state.waiting.view = Some((view, example)),
+            None => state.returned.view = Some((view, example)),
         }
     }
 }

@@ -2,16 +2,18 @@
 
 mod act;
 mod compare;
+mod copy;
 mod edit;
 mod engine;
 mod entry;
+mod find;
 mod jobs;
 mod kept;
 mod takes;
 mod tokens;
 
 use super::keymap::Lookup;
-use super::{Effect, Key, Layer, ModelState, Msg, State};
+use super::{Anchor, Effect, Key, Layer, ModelState, Msg, State};
 
 pub use jobs::start;
 pub use kept::{Kept, KeptTake};
@@ -48,9 +50,17 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Size(width, height) => {
             state.size = (width, height);
+            hold(state);
             Vec::new()
         }
         Msg::Limits(limits) => {
+            // An anchored view stands where its words were drawn.
+            if state.text_anchor.is_some() {
+                state.text_scroll = limits.text_top;
+            }
+            if let (Some(_), Some(top)) = (state.critique_anchor, &mut state.critique_top) {
+                *top = limits.critique_top;
+            }
             state.limits = limits;
             Vec::new()
         }
@@ -66,7 +76,28 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.unsaved = (waiting, error);
             Vec::new()
         }
+        Msg::Page(title, text) => {
+            state.layers.push(Layer::Detail(title, text, usize::MAX));
+            Vec::new()
+        }
+        Msg::Waiting(tokens) => {
+            state.waiting = tokens;
+            Vec::new()
+        }
         Msg::Edited(text) => edit::edited(state, &text),
+    }
+}
+
+/// The rows are about to change: what stands at the top of each text is held there.
+fn hold(state: &mut State) {
+    let limits = &state.limits;
+    if limits.text_top > 0 && state.text_anchor.is_none() {
+        state.text_anchor = Some(Anchor { at: limits.text_at, above: 0 });
+    }
+    if state.critique_top.is_none() {
+        state.critique_anchor = None;
+    } else if state.critique_anchor.is_none() {
+        state.critique_anchor = Some(Anchor { at: limits.critique_at, above: 0 });
     }
 }
 
@@ -77,20 +108,54 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
     match state.keymap.look_up(contexts, &state.pending) {
         Lookup::Action(action) => {
             state.pending.clear();
-            act::act(state, action)
+            match state.count.take() {
+                Some(count) => act::counted(state, action, count),
+                None => act::act(state, action),
+            }
         }
         Lookup::Prefix => Vec::new(),
         Lookup::Nothing => {
             let first = state.pending.len() == 1;
             state.pending.clear();
+            let typing = matches!(
+                state.layers.last(),
+                Some(
+                    Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_)
+                )
+            );
+            if first && !typing && digit(state, key) {
+                return Vec::new();
+            }
             match state.layers.last() {
                 Some(Layer::Entry(_) | Layer::Edit(_)) => entry::type_key(state, key),
                 Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),
-                _ if first || key.code == super::Code::Esc => Vec::new(),
+                Some(Layer::Search(_)) => {
+                    find::type_key(state, key);
+                    Vec::new()
+                }
+                _ if first || key.code == super::Code::Esc => {
+                    state.count = None;
+                    Vec::new()
+                }
                 // The second key of no sequence: on its own.
                 _ => press(state, key),
             }
+        }
+    }
+}
+
+/// Digits bound to nothing are the number before a motion; true if this was one.
+fn digit(state: &mut State, key: Key) -> bool {
+    let digit = match key.code {
+        super::Code::Char(c) if !key.ctrl && !key.alt => c.to_digit(10),
+        _ => None,
+    };
+    match (digit, state.count) {
+        (None, _) | (Some(0), None) => false,
+        (Some(digit), count) => {
+            state.count = Some((count.unwrap_or(0) * 10 + digit as usize).min(99_999));
+            true
         }
     }
 }

@@ -98,7 +98,7 @@ fn signals_restore_the_terminal_and_give_their_status() {
 #[test]
 fn killed_it_opens_where_it_stood() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let mut terminal = Terminal::start_at(&home, &[], (120, 40));
+    let mut terminal = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
     terminal.wait_for(FINISHED);
     // The second example, critiqued; its place is written a few seconds later at most.
     terminal.keys("]");
@@ -116,7 +116,7 @@ fn killed_it_opens_where_it_stood() {
         .wait_until("two takes and a view on the disk", |_| view(&session).0 == 2 && view(&session).1 >= 1);
     terminal.signal("KILL");
     terminal.exit();
-    let mut again = Terminal::start_at(&home, &[], (120, 40));
+    let mut again = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
     again.wait_for(FINISHED);
     again.keys("q");
     assert_eq!(again.exit(), 0);

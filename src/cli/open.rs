@@ -22,12 +22,9 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
-    /// The session that keeps takes: a path, or a name in the default place [default: one for these files]
-    #[arg(long, value_name = "SESSION", conflicts_with = "no_session")]
+    /// Keep takes in a session, and open where it stood: a path, a name in the default place, or `auto` for one of these files
+    #[arg(long, value_name = "SESSION")]
     pub session: Option<PathBuf>,
-    /// Keep nothing
-    #[arg(long)]
-    pub no_session: bool,
     /// Who works here, in the session's events
     #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
     pub annotator: Option<String>,
@@ -41,10 +38,10 @@ pub struct ScreenArgs {
 /// # Errors
 /// `Usage` without a terminal; what is wrong with the model's path, the theme, the key map, the terminal.
 pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Result<Exit> {
-    let session = match (&screen.session, screen.no_session) {
-        (_, true) => None,
-        (Some(word), _) => Some(session::named_path(word)?),
-        (None, _) => Some(tui::session_of(&files)?),
+    let session = match &screen.session {
+        None => None,
+        Some(word) if word.as_os_str() == "auto" => Some(tui::session_of(&files)?),
+        Some(word) => Some(session::named_path(word)?),
     };
     let session = session.map(|path| SessionOptions { path, annotator: annotator(screen) });
     let options = OpenOptions {

@@ -98,6 +98,35 @@ fn signals_restore_the_terminal_and_give_their_status() {
     }
 }
 
+/// kill -9; the next screen shows the take that was there, and the example, without computing it again.
+#[test]
+fn killed_it_opens_where_it_stood() {
+    let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let mut terminal = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    terminal.wait_for(FINISHED);
+    // The second example, critiqued; its place is written a few seconds later at most.
+    terminal.keys("]");
+    terminal.keys(" ");
+    terminal.wait_until("the second critique", |t| t.text().matches(FINISHED).count() == 1);
+    terminal.settle();
+    let session = home.path().join("outloud/sessions/demo");
+    let view = |session: &std::path::Path| {
+        let folder = outloud::session::Folder::open(session).unwrap();
+        let report = outloud::session::check(&folder, true).unwrap();
+        assert_eq!(report.problems, []);
+        (report.counts.takes, report.book.entries().filter(|e| e.event.kind() == "view").count())
+    };
+    terminal
+        .wait_until("two takes and a view on the disk", |_| view(&session).0 == 2 && view(&session).1 >= 1);
+    terminal.signal("KILL");
+    terminal.exit();
+    let mut again = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    again.wait_for(FINISHED);
+    again.keys("q");
+    assert_eq!(again.exit(), 0);
+    assert_eq!(view(&session).0, 2, "nothing was made anew");
+}
+
 #[test]
 fn it_can_be_killed_and_opened_again() {
     let mut terminal = finished((80, 24));

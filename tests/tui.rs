@@ -12,6 +12,8 @@
 mod editing;
 #[path = "tui/fuzz.rs"]
 mod fuzz;
+#[path = "tui/keeping.rs"]
+mod keeping;
 #[path = "tui/snapshots.rs"]
 mod snapshots;
 #[path = "tui/stage.rs"]

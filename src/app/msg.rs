@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Change, Example, Focus, Key, Limits, TakeId};
+use super::{Change, Example, Focus, Kept, Key, Limits, TakeId};
 use crate::engine::{Event, Request, Ticket};
 
 /// What happened.
@@ -30,6 +30,10 @@ pub enum Msg {
     Limits(Limits),
     /// Something to be told in the bottom line.
     Note(String),
+    /// What a session holds.
+    Kept(Box<Kept>),
+    /// How saving goes: events that are not on the disk yet, and why if that is an error.
+    Saving(usize, Option<String>),
     /// A text to be shown in full, from its end: a title and the text.
     Page(String, String),
     /// Tokens of the critique on the screen that are there but not yet shown.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Example, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
+use super::{Compare, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -96,6 +96,18 @@ impl Job {
     }
 }
 
+/// Whether a session keeps what is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Keeping {
+    /// None does: all is gone with the program.
+    #[default]
+    InMemory,
+    /// One will, once it is read.
+    Loading,
+    /// One does.
+    Kept,
+}
+
 /// Work that waits for a moment without keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -177,6 +189,12 @@ pub struct State {
     pub redo: Vec<TakeId>,
     /// In place of the model's own critique prompt.
     pub rubric: Option<Arc<str>>,
+    /// Whether a session keeps what is done.
+    pub keeping: Keeping,
+    /// What it gave back and that has no place yet.
+    pub returned: Kept,
+    /// Events that are not on the disk yet, and why if that is an error.
+    pub unsaved: (usize, Option<String>),
     /// What is compared.
     pub compare: Compare,
     /// What is to be done when no key has come until then.
@@ -252,6 +270,9 @@ impl State {
             shown: HashMap::new(),
             redo: Vec::new(),
             rubric: None,
+            keeping: Keeping::default(),
+            returned: Kept::default(),
+            unsaved: (0, None),
             compare: Compare::default(),
             due: None,
             running: HashMap::new(),
@@ -430,6 +451,8 @@ impl State {
         let by_hand = |t: &&Take| matches!(t.how, super::How::Edited | super::How::Rewritten);
         let drafts = self.takes.iter().filter(by_hand).count();
         let typed = self.examples.iter().filter(|e| e.origin == super::Origin::Typed).count();
+        let kept = self.keeping != Keeping::InMemory && self.unsaved.1.is_none();
+        let (drafts, typed) = if kept { (0, 0) } else { (drafts, typed) };
         let parts: Vec<String> = [
             (critiques, "critique is running", "critiques are running"),
             (drafts, "edited take is not saved", "edited takes are not saved"),
@@ -439,6 +462,7 @@ impl State {
         .filter(|(n, ..)| *n > 0)
         .map(|(n, one, many)| format!("{n} {}", if *n == 1 { one } else { many }))
         .chain(self.draft.iter().map(|_| "a draft is not saved".to_owned()))
+        .chain(self.unsaved.1.iter().map(|_| format!("{} changes are not on the disk", self.unsaved.0)))
         .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Side;
 use crate::engine::{Alternative, CritiqueText, CritiqueToken, Input, ModelId, TokenCount, Verdict};
+use crate::session::EventId;
 
 /// Names a take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,6 +146,8 @@ pub struct Take {
     pub how: How,
     /// As the user calls it.
     pub name: Option<String>,
+    /// Its name in a session that it came from.
+    pub kept: Option<EventId>,
     /// By which model.
     pub model: ModelId,
     /// In place of the reference's critique prompt.
@@ -193,6 +196,7 @@ impl Take {
             input,
             how,
             name: None,
+            kept: None,
             model: ModelId(0),
             rubric: None,
             given: CritiqueText::None,

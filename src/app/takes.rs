@@ -13,25 +13,6 @@ pub enum Change {
     Ended,
 }
 
-/// Keeps takes beyond this run. The screen calls it for every change, in order; what it cannot keep the screen tells.
-pub trait Keeper {
-    /// Keeps a take as it is now.
-    ///
-    /// # Errors
-    /// What to tell the user.
-    fn keep(&mut self, take: &Take, change: Change) -> crate::Result<()>;
-}
-
-/// Keeps nothing: takes live as long as the program.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct InMemory;
-
-impl Keeper for InMemory {
-    fn keep(&mut self, _: &Take, _: Change) -> crate::Result<()> {
-        Ok(())
-    }
-}
-
 /// All takes, and what has changed since it was last asked for.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Takes {
@@ -46,6 +27,14 @@ impl Takes {
         take.id = id;
         self.all.push(take);
         self.changes.push((id, Change::Made));
+        id
+    }
+
+    /// Adds a take that is kept already.
+    pub fn restore(&mut self, mut take: Take) -> TakeId {
+        let id = TakeId(self.all.len());
+        take.id = id;
+        self.all.push(take);
         id
     }
 

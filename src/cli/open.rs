@@ -7,7 +7,8 @@ use clap::Args;
 use super::{Exit, model::ModelArgs};
 use crate::Result;
 use crate::engine::EngineConfig;
-use crate::tui::{self, ColorChoice, OpenOptions};
+use crate::session;
+use crate::tui::{self, ColorChoice, OpenOptions, SessionOptions};
 
 /// How the screen looks.
 #[derive(Clone, Debug, Args)]
@@ -21,6 +22,12 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
+    /// Keep takes in a session, and open where it stood: a path, a name in the default place, or `auto` for one of these files
+    #[arg(long, value_name = "SESSION")]
+    pub session: Option<PathBuf>,
+    /// Who works here, in the session's events
+    #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
+    pub annotator: Option<String>,
     /// Lines of text in place of a screen, nothing moves: for screen readers
     #[arg(long, env = "OUTLOUD_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
     pub plain: bool,
@@ -31,6 +38,12 @@ pub struct ScreenArgs {
 /// # Errors
 /// `Usage` without a terminal; what is wrong with the model's path, the theme, the key map, the terminal.
 pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Result<Exit> {
+    let session = match &screen.session {
+        None => None,
+        Some(word) if word.as_os_str() == "auto" => Some(tui::session_of(&files)?),
+        Some(word) => Some(session::named_path(word)?),
+    };
+    let session = session.map(|path| SessionOptions { path, annotator: annotator(screen) });
     let options = OpenOptions {
         model: model.source()?,
         device: model.device()?,
@@ -39,6 +52,7 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         theme: screen.theme.clone(),
         no_mouse: screen.no_mouse,
         plain: screen.plain,
+        session,
     };
     tui::check_terminal(&options)?;
     let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };
@@ -58,4 +72,15 @@ fn memory() -> Option<usize> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 10 * 9 * 1024)
+}
+
+/// The name in a session's events: as given, else the user's.
+fn annotator(screen: &ScreenArgs) -> String {
+    let user = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    screen
+        .annotator
+        .clone()
+        .or_else(user)
+        .filter(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| "me".into())
 }

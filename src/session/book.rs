@@ -285,6 +285,11 @@ impl Stands {
                 let (id, made) = (entry.id.clone(), made.as_ref().clone());
                 self.takes.push(TakeRecord { id, by: by(), made, judged: Vec::new(), name: None });
             }
+            Event::Retyped { take, made } => {
+                if let Some(take) = self.take_mut(take) {
+                    take.made = made.as_ref().clone();
+                }
+            }
             Event::Judged(judged) => {
                 if let Some(take) = self.take_mut(&judged.take) {
                     take.judged.retain(|other| other.reading != judged.reading);

@@ -18,6 +18,13 @@ pub enum Event {
     Example(Placed),
     /// A take was made; the event's id is the take's name for ever.
     Take(Box<TakeMade>),
+    /// The words of a take were typed on: how it is now.
+    Retyped {
+        /// The take.
+        take: EventId,
+        /// All of it.
+        made: Box<TakeMade>,
+    },
     /// A take has a critique and a reward; one event for each reading.
     Judged(Judged),
     /// A take was named; an empty name takes the name away.
@@ -60,6 +67,7 @@ impl Event {
             Self::Opened(_) => "opened",
             Self::Example(_) => "example",
             Self::Take(_) => "take",
+            Self::Retyped { .. } => "retyped",
             Self::Judged(_) => "judged",
             Self::Named { .. } => "named",
             Self::Label(_) => "label",
@@ -76,7 +84,12 @@ impl Event {
     pub fn is_step(&self) -> bool {
         matches!(
             self,
-            Self::Take(_) | Self::Named { .. } | Self::Label(_) | Self::Review(_) | Self::Bulk { .. }
+            Self::Take(_)
+                | Self::Retyped { .. }
+                | Self::Named { .. }
+                | Self::Label(_)
+                | Self::Review(_)
+                | Self::Bulk { .. }
         )
     }
 
@@ -85,6 +98,7 @@ impl Event {
         match self {
             Self::Example(placed) => Some(&placed.example),
             Self::Take(take) => Some(&take.example),
+            Self::Retyped { made, .. } => Some(&made.example),
             Self::Label(label) => Some(&label.example),
             Self::Review(review) => Some(&review.example),
             Self::View(view) => view.example.as_ref(),
@@ -112,6 +126,7 @@ impl Event {
         match self {
             Self::Take(take) => take.parent.iter().collect(),
             Self::Judged(Judged { take, .. }) | Self::Named { take, .. } => vec![take],
+            Self::Retyped { take, made } => made.parent.iter().chain([take]).collect(),
             Self::Label(label) => label.adopted.iter().collect(),
             Self::Undo { events } => events.iter().collect(),
             Self::Bulk { events } => events.iter().flat_map(Self::references).collect(),
@@ -176,14 +191,14 @@ pub struct TakeMade {
 /// How a take came about.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct How {
-    /// `greedy`, `sampled`, `edited`, `continued`, `steered`, ...
+    /// `greedy`, `sampled`, `edited` (the answer), `rewritten` (the critique), `continued`, `steered`.
     pub way: String,
     /// Index of the token it was continued or steered from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<usize>,
-    /// The token put there.
+    /// The text put there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<u32>,
+    pub to: Option<String>,
     /// Seed, where chance was involved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,

@@ -13,6 +13,7 @@ pub mod colour;
 mod config;
 mod editor;
 mod input;
+mod keep;
 mod keyboard;
 pub mod log;
 pub mod output;
@@ -26,12 +27,16 @@ mod terminfo;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use tokio::sync::mpsc;
+
 use crate::app::{Example, Msg, Origin};
 use crate::engine::{Client, DeviceChoice, Events, ModelSource};
 use crate::rows::{Reader, Source};
+use crate::session::Opened;
 use crate::{Error, Result};
 
 pub use colour::ColorChoice;
+pub use keep::{SessionOptions, kept, session_of};
 
 /// What the screen is opened on.
 #[derive(Clone, Debug)]
@@ -50,6 +55,8 @@ pub struct OpenOptions {
     pub no_mouse: bool,
     /// Append lines of text in place of a screen: for screen readers.
     pub plain: bool,
+    /// Where takes are kept; `None`: nowhere.
+    pub session: Option<SessionOptions>,
 }
 
 impl Default for OpenOptions {
@@ -62,6 +69,7 @@ impl Default for OpenOptions {
             theme: None,
             no_mouse: false,
             plain: false,
+            session: None,
         }
     }
 }
@@ -95,7 +103,17 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     };
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
-    let rows = read(options.files.clone())?;
+    let (rows, back) = read(options.files.clone())?;
+    let opened = Opened {
+        data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
+        model: match &options.model {
+            ModelSource::Demo => "demo".into(),
+            ModelSource::Folder(path) => path.display().to_string(),
+        },
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let session =
+        options.session.as_ref().map(|session| keep::Keep::open(session, opened, back)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -108,6 +126,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         theme,
         examples,
         rows,
+        session,
         engine,
         log,
     }))
@@ -134,10 +153,11 @@ pub fn demo() -> Vec<Example> {
 }
 
 /// Reads files on a thread of its own, so that the screen is there at once.
-fn read(files: Vec<PathBuf>) -> Result<tokio::sync::mpsc::Receiver<Msg>> {
-    let (send, receive) = tokio::sync::mpsc::channel(4);
+fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
+    let (send, receive) = mpsc::channel(4);
+    let back = send.clone();
     if files.is_empty() {
-        return Ok(receive);
+        return Ok((receive, back));
     }
     let work = move || {
         let mut batch = Vec::new();
@@ -168,6 +188,6 @@ fn read(files: Vec<PathBuf>) -> Result<tokio::sync::mpsc::Receiver<Msg>> {
     std::thread::Builder::new()
         .name("rows".into())
         .spawn(work)
-        .map(|_thread| receive)
+        .map(|_thread| (receive, back))
         .map_err(|e| Error::io("the thread that reads rows", e))
 }

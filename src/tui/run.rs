@@ -11,14 +11,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::clipboard::Way;
+use super::keep::Keep;
 use super::output::Painter;
 use super::pace::{Frames, Tokens};
 use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
 use super::{OpenOptions, colour, config, editor, input, keyboard, log, suspend};
-use crate::app::{self, Effect, Example, InMemory, Keeper, Keymap, Msg, State};
+use crate::app::{self, Effect, Example, Keeping, Keymap, Msg, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
+use crate::session::{Notice, Notices};
 use crate::widgets::{Depth, Theme};
 use crate::{Error, Result, screens};
 
@@ -44,6 +46,7 @@ pub(super) struct Start<'a> {
     pub theme: Option<Theme>,
     pub examples: Vec<Example>,
     pub rows: mpsc::Receiver<Msg>,
+    pub session: Option<(Keep, Notices)>,
     pub engine: (Client, Events),
     pub log: Option<PathBuf>,
 }
@@ -54,6 +57,7 @@ enum Woke {
     Signal(Signal),
     Engine,
     Rows(Option<Msg>),
+    Session(Option<Notice>),
     Told(Option<Msg>),
     Resized,
     TokenDue,
@@ -64,7 +68,18 @@ enum Woke {
 }
 
 pub(super) async fn run(start: Start<'_>) -> Result<u8> {
-    let Start { options, taken, keymap, depth, theme, examples, rows, engine: (client, events), log } = start;
+    let Start {
+        options,
+        taken,
+        keymap,
+        depth,
+        theme,
+        examples,
+        rows,
+        session,
+        engine: (client, events),
+        log,
+    } = start;
     terminal::report_panics(log.clone());
     let mut signals = Signals::new()?;
     let guard = Guard::take(taken)?;
@@ -76,9 +91,13 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
             config::theme(if light { "light" } else { "dark" }, depth)?
         }
     };
-    let (state, effects) = app::start(keymap, options.model.clone(), options.device, examples);
+    let (mut state, effects) = app::start(keymap, options.model.clone(), options.device, examples);
     let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
     let area = Rect::new(0, 0, width, height);
+    let (keep, mut notices) = session.unzip();
+    if keep.is_some() {
+        state.keeping = Keeping::Loading;
+    }
     let pace = match plain {
         true => LINES_PACE,
         false if colour::env("SSH_CONNECTION").is_some() => SSH_PACE,
@@ -89,7 +108,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         state,
         theme,
         client,
-        keeper: Box::new(InMemory),
+        keep,
         gate: keyboard::Gate::default(),
         outside: None,
         guard,
@@ -105,14 +124,21 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
     };
     screen.carry_out(effects)?;
     screen.draw()?;
-    screen.turn(&mut signals, events, rows, told).await
+    let code = screen.turn(&mut signals, events, rows, told, &mut notices).await;
+    let closed = screen.keep.take().map(|keep| keep.close(&screen.state)).unwrap_or_default();
+    drop(screen);
+    if let Some(error) = closed.error.filter(|_| closed.unsaved > 0) {
+        // The terminal is the user's again; nobody may be there to read it.
+        let _ = writeln!(std::io::stderr(), "outloud: {} changes are NOT SAVED: {error}", closed.unsaved);
+    }
+    code
 }
 
 struct Loop {
     state: State,
     theme: Theme,
     client: Client,
-    keeper: Box<dyn Keeper>,
+    keep: Option<Keep>,
     gate: keyboard::Gate,
     /// The user's editor has the terminal; what will come back.
     outside: Option<editor::Outcome>,
@@ -137,6 +163,7 @@ impl Loop {
         mut events: Events,
         mut rows: mpsc::Receiver<Msg>,
         mut told: mpsc::Receiver<Msg>,
+        notices: &mut Option<Notices>,
     ) -> Result<u8> {
         let mut keys = keyboard::listen(self.gate.clone())?;
         let mut batch: Vec<Event> = Vec::with_capacity(EVENTS_A_TURN);
@@ -164,6 +191,7 @@ impl Loop {
                     Woke::Engine
                 }
                 msg = rows.recv(), if more_rows => Woke::Rows(msg),
+                notice = heard(notices), if notices.is_some() => Woke::Session(notice),
                 msg = told.recv() => Woke::Told(msg),
                 () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => Woke::Due,
                 outcome = ended(&mut self.outside), if outside => Woke::Back(outcome),
@@ -192,7 +220,22 @@ impl Loop {
                 Woke::Due => self.frames.dirty(),
                 Woke::Back(outcome) => self.back(outcome)?,
                 Woke::Look if keyboard::gone() => return Ok(129),
-                Woke::Look => {}
+                Woke::Look => {
+                    if let Some(msg) = self.keep.as_mut().and_then(|keep| keep.flush(&self.state, false)) {
+                        self.update(msg)?;
+                        self.frames.dirty();
+                    }
+                }
+                Woke::Session(None) => *notices = None,
+                Woke::Session(Some(notice)) => {
+                    if let Some(msg) = self.keep.as_mut().map(|keep| keep.hear(notice)).transpose()?.flatten()
+                    {
+                        if matches!(msg, Msg::Saving(_, Some(_))) {
+                            self.frames.dirty();
+                        }
+                        self.update(msg)?;
+                    }
+                }
                 Woke::Engine => {
                     if !engine_there && !matches!(self.state.model, app::ModelState::Down(_)) {
                         batch.push(Event::Down { reason: "its thread has ended".into() });
@@ -284,12 +327,9 @@ impl Loop {
                     }
                 }
                 Effect::Cancel(ticket) => self.client.cancel(ticket),
-                Effect::Keep(id, change) => {
-                    if let Some(take) = self.state.takes.get(id) {
-                        let kept = self.keeper.keep(take, change);
-                        if let Err(error) = kept {
-                            self.state.note = Some(error.to_string());
-                        }
+                Effect::Keep(id, _) => {
+                    if let Some(keep) = &mut self.keep {
+                        keep.touch(id);
                     }
                 }
                 Effect::EditOutside(text) => self.edit_outside(text)?,
@@ -413,6 +453,13 @@ async fn ended(outside: &mut Option<editor::Outcome>) -> Result<String> {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Usage("the editor's thread ended: the text stays as it was".into())),
         },
+        None => std::future::pending().await,
+    }
+}
+
+async fn heard(notices: &mut Option<Notices>) -> Option<Notice> {
+    match notices {
+        Some(notices) => notices.recv().await,
         None => std::future::pending().await,
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     /// The terminal's modes before the program began.
     pub modes_before: String,
-    _home: tempfile::TempDir,
+    _home: Arc<tempfile::TempDir>,
 }
 
 fn cells(n: u16) -> NonZeroU16 {
@@ -40,23 +41,30 @@ impl Terminal {
     pub fn start_in(args: &[&str], size: (u16, u16), env: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
         command.args(args);
-        Self::spawn(command, size, env, files)
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into(), env, files)
+    }
+
+    /// The real binary with a home that others had before.
+    pub fn start_at(home: &Arc<tempfile::TempDir>, args: &[&str], size: (u16, u16)) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
+        command.args(args);
+        Self::spawn(command, size, Arc::clone(home), &[], &[])
     }
 
     /// A test of this binary, run as a program.
     pub fn child(test: &str, size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"]);
-        Self::spawn(command, size, &[], &[])
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into(), &[], &[])
     }
 
     fn spawn(
         mut command: CommandBuilder,
         size: (u16, u16),
+        home: Arc<tempfile::TempDir>,
         env: &[(&str, &str)],
         files: &[(&str, &str)],
     ) -> Self {
-        let home = tempfile::tempdir().unwrap();
         let ours = [
             "NO_COLOR",
             "TMUX",
@@ -74,7 +82,7 @@ impl Terminal {
         }
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
-        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
             command.env(name, home.path());
         }
         for (name, value) in env {

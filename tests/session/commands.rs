@@ -35,7 +35,7 @@ fn sessions_are_listed_described_checked_merged_and_backed_up() {
         out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["name"].clone()).collect();
     assert_eq!((code, names), (0, vec!["one".into(), "two".into()]));
     let (code, out, _) = outloud(data, &["list"]);
-    assert!(code == 0 && out.contains("2 examples, 2 takes, 2 labels, 24 events by Ana B."), "{out}");
+    assert!(code == 0 && out.contains("2 examples, 2 takes, 2 labels, 26 events by Ana B."), "{out}");
 
     let (code, out, _) = outloud(data, &["info", "one", "--json"]);
     let info: Value = serde_json::from_str(&out).unwrap();
@@ -47,12 +47,12 @@ fn sessions_are_listed_described_checked_merged_and_backed_up() {
     let copy = dir.path().join("copy");
     let copy_name = copy.to_str().unwrap();
     let (code, out, _) = outloud(data, &["backup", "one", "--out", copy_name]);
-    assert_eq!((code, out.contains("24 events and 4 contents copied")), (0, true), "{out}");
+    assert_eq!((code, out.contains("26 events and 4 contents copied")), (0, true), "{out}");
     assert_eq!(entries(&copy), events);
     assert_eq!(outloud(data, &["backup", "one", "--out", copy_name]).0, 2);
 
     let (code, out, _) = outloud(data, &["merge", copy_name, "one", "two"]);
-    assert_eq!((code, out.contains("12 events and 0 contents added")), (0, true), "{out}");
+    assert_eq!((code, out.contains("13 events and 0 contents added")), (0, true), "{out}");
     assert_eq!(outloud(data, &["merge", "three", copy_name, "one"]).0, 0);
     assert_eq!(entries(&place.join("three")), entries(&copy));
 
@@ -67,7 +67,7 @@ fn sessions_are_listed_described_checked_merged_and_backed_up() {
     let name = file.file_name().unwrap().to_str().unwrap();
     assert_eq!(code, 1);
     assert!(out.contains(&format!("journals/{name}:2: ")), "{out}");
-    assert!(out.contains(&format!("journals/{name}:24: a last line that ends after")), "{out}");
+    assert!(out.contains(&format!("journals/{name}:26: a last line that ends after")), "{out}");
     assert!(out.contains("1 unfinished last lines"), "{out}");
     let (code, out, _) = outloud(data, &["check", "one", "--json"]);
     let report: Value = serde_json::from_str(&out).unwrap();

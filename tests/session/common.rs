@@ -65,7 +65,7 @@ pub fn all_kinds(pen: &mut Pen, n: usize) -> Vec<Draft> {
     let opened = Opened { data: vec!["/data/a file.jsonl".into()], ..Opened::default() };
     let mut drafts =
         vec![pen.write(Event::Opened(opened)), pen.write_with(Event::Example(placed), vec![object])];
-    let take = pen.write(Event::Take(Box::new(made)));
+    let take = pen.write(Event::Take(Box::new(made.clone())));
     let id = take.id.clone();
     drafts.push(take);
     let verdict = Judged {
@@ -76,6 +76,8 @@ pub fn all_kinds(pen: &mut Pen, n: usize) -> Vec<Draft> {
         how: None,
     };
     drafts.push(pen.write_with(Event::Judged(verdict), vec![critique]));
+    let made = Box::new(TakeMade { text: Some("edited again".into()), ..made });
+    drafts.push(pen.write(Event::Retyped { take: id.clone(), made }));
     drafts.push(pen.write(Event::Named { take: id.clone(), name: "the \"better\" one\n".into() }));
     drafts.push(pen.write(Event::Label(Box::new(label(n, "first")))));
     let review = Review {

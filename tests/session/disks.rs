@@ -149,7 +149,7 @@ fn a_file_system_that_turns_read_only_is_told() {
     assert!(lines(&output, "failing ")[0].contains("for reading only"), "{output:?}");
     assert_eq!(
         (lines(&output, "events "), lines(&output, "unsaved ")),
-        (vec!["12".into()], vec!["1".into()])
+        (vec!["13".into()], vec!["1".into()])
     );
 }
 

@@ -123,13 +123,14 @@ fn undo_goes_on_after_a_crash_and_the_screen_opens_where_it_stood() {
     let take = found.take(view.take.as_ref().unwrap()).unwrap();
     assert_eq!(take.name.as_deref(), Some("the \"better\" one\n"));
     assert_eq!(take.judged[0].reward, 0.1);
+    assert_eq!(take.made.text.as_deref(), Some("edited again"));
     // The bulk step is undone already: undo goes on with the review, then the label.
     assert_eq!(found.undo("ana", |_| true).unwrap().event.kind(), "review");
     assert_eq!(found.undo("ana", is_label).unwrap().event.kind(), "label");
     assert_eq!(found.redo("ana", is_label).unwrap().event.kind(), "undo");
     let kinds: Vec<&str> =
         found.history(&example(3).object().digest).iter().map(|e| e.event.kind()).collect();
-    let all = ["example", "take", "judged", "named", "label", "review", "bulk", "undo", "view"];
+    let all = ["example", "take", "judged", "retyped", "named", "label", "review", "bulk", "undo", "view"];
     assert_eq!(kinds, all);
     assert_eq!(found.placed(&example(3).object().digest).unwrap().row, Some(3));
 }

@@ -127,7 +127,7 @@ fn what_is_queued_before_the_journals_are_read_comes_after_them() {
         for draft in (0..20).flat_map(|n| all_kinds(&mut pen, n)).collect::<Vec<_>>() {
             live.save(draft).unwrap();
         }
-        saved(&mut notices, 20 * 12);
+        saved(&mut notices, 20 * 13);
     }
     let before = book(dir.path()).clock();
     let (live, mut notices, mut pen) = live(dir.path(), "bo");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{compare, jobs};
-use crate::app::{Due, Swapped};
+use crate::app::{Due, Keeping, Swapped};
 use crate::app::{Effect, Job, Layer, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::engine::{Event, ModelId, ModelInfo, Ticket, Verdict};
 
@@ -114,6 +114,7 @@ fn loaded(state: &mut State, ticket: Ticket, info: Box<ModelInfo>) -> Vec<Effect
     match state.running.get(&ticket) {
         Some(Job::Load(State::MODEL)) => {
             state.model = ModelState::Ready(info);
+            super::kept::fit(state, 0);
             run_first(state)
         }
         Some(Job::Load(_)) => compare::loaded(state, info),
@@ -123,8 +124,12 @@ fn loaded(state: &mut State, ticket: Ticket, info: Box<ModelInfo>) -> Vec<Effect
 
 /// At the start the first example runs as soon as both it and the model are there.
 pub(super) fn run_first(state: &mut State) -> Vec<Effect> {
-    let there = state.info().is_some() && !state.examples.is_empty();
-    if there && std::mem::take(&mut state.run_first) { jobs::run(state, None) } else { Vec::new() }
+    let there = state.info().is_some() && !state.examples.is_empty() && state.keeping != Keeping::Loading;
+    if there && std::mem::take(&mut state.run_first) && state.take().is_none() {
+        jobs::run(state, None)
+    } else {
+        Vec::new()
+    }
 }
 
 fn scored(state: &mut State, ticket: Ticket, verdict: Verdict) -> Vec<Effect> {

@@ -8,6 +8,7 @@ mod engine;
 mod entry;
 mod find;
 mod jobs;
+mod kept;
 mod takes;
 mod tokens;
 
@@ -15,6 +16,7 @@ use super::keymap::Lookup;
 use super::{Anchor, Effect, Key, Layer, ModelState, Msg, State};
 
 pub use jobs::start;
+pub use kept::{Kept, KeptTake};
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
@@ -35,7 +37,9 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Examples(examples) => {
+            let from = state.examples.len();
             state.examples.extend(examples);
+            kept::fit(state, from);
             engine::run_first(state)
         }
         Msg::Engine(event) => engine::event(state, event),
@@ -62,6 +66,14 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Note(text) => {
             state.note = Some(text);
+            Vec::new()
+        }
+        Msg::Kept(kept) => kept::arrived(state, *kept),
+        Msg::Saving(waiting, error) => {
+            if let Some(error) = error.as_ref().filter(|_| state.unsaved.1.is_none()) {
+                state.note = Some(format!("NOT SAVED: {error}"));
+            }
+            state.unsaved = (waiting, error);
             Vec::new()
         }
         Msg::Page(title, text) => {

@@ -9,10 +9,10 @@
     missing_docs
 )]
 
-#[path = "pty/outside.rs"]
-mod outside;
 #[path = "pty/looks.rs"]
 mod looks;
+#[path = "pty/outside.rs"]
+mod outside;
 #[path = "pty/terminal.rs"]
 mod terminal;
 

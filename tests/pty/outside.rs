@@ -18,7 +18,8 @@ fn with_editor(script: &str) -> (Terminal, tempfile::TempDir) {
 
 #[test]
 fn the_editor_reads_the_keys_and_its_text_is_scored() {
-    let (mut terminal, _folder) = with_editor("printf 'line please: '; read line; printf '%s' \"$line\" > \"$2\"");
+    let (mut terminal, _folder) =
+        with_editor("printf 'line please: '; read line; printf '%s' \"$line\" > \"$2\"");
     terminal.keys("E");
     terminal.wait_for("line please:");
     terminal.assert_restored();

@@ -10,7 +10,7 @@ fn with_editor(script: &str) -> (Terminal, tempfile::TempDir) {
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let editor = format!("'{}' --wait", path.display());
-    let mut terminal = Terminal::start_with(&[("VISUAL", &editor)], &[], (120, 40));
+    let mut terminal = Terminal::start_in(&[], (120, 40), &[("VISUAL", &editor)], &[]);
     terminal.wait_for("re-encoded");
     terminal.settle();
     (terminal, folder)

@@ -51,14 +51,6 @@ impl Terminal {
         Self::spawn(command, size, Arc::clone(home), &[], &[])
     }
 
-    /// The real binary with more in its environment.
-    pub fn start_with(env: &[(&str, &str)], args: &[&str], size: (u16, u16)) -> Self {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
-        command.args(args);
-        env.iter().for_each(|(name, value)| command.env(name, value));
-        Self::spawn(command, size)
-    }
-
     /// A test of this binary, run as a program.
     pub fn child(test: &str, size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());

@@ -23,7 +23,7 @@ impl Recording {
             out.push(match recorded.filter(|_| on_record) {
                 Some(token) => token.clone(),
                 None => RecordedToken {
-                    id: id.unwrap_or(1000 + (mix(0, &text) % 1000) as u32),
+                    id: id.unwrap_or_else(|| 1000 + (mix(0, &text) % 1000) as u32),
                     reward: made_up(seen),
                     stop_here: Some(made_up(seen ^ 1)),
                     probability: 0.25,

@@ -11,6 +11,8 @@
 
 #[path = "pty/looks.rs"]
 mod looks;
+#[path = "pty/outside.rs"]
+mod outside;
 #[path = "pty/terminal.rs"]
 mod terminal;
 
@@ -73,6 +75,10 @@ fn ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() {
     let mut terminal = finished((100, 30));
     terminal.keys("\x1a");
     terminal.wait_until("stopped", |t| t.process_state() == 'T');
+    terminal.wait_until("the shell's screen", |t| {
+        t.read();
+        !t.screen().alternate_screen()
+    });
     terminal.assert_restored();
     terminal.signal("CONT");
     terminal.wait_for(FINISHED);

@@ -336,6 +336,11 @@ impl State {
         self.running.iter().find(writes).map(|(ticket, _)| *ticket)
     }
 
+    /// Whether the screen lags behind the engine by more than a blink: what is told of it would flicker otherwise.
+    pub fn is_behind(&self) -> bool {
+        self.waiting >= 16
+    }
+
     /// Prompt and answer on the screen.
     pub fn input(&self) -> Option<Input> {
         match self.take() {

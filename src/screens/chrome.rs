@@ -129,7 +129,7 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
             buffer.set_string(end, area.y, binding.first_key(), theme.style(Meaning::Accent));
         }
     }
-    let waits = |b: &&&Binding| b.action == Action::ShowAll && state.waiting > 0;
+    let waits = |b: &&&Binding| b.action == Action::ShowAll && state.is_behind();
     let first = bindings.iter().find(waits).map(|b| (b.first_key(), "show all"));
     let hinted = bindings.iter().filter(|b| b.action != Action::Help);
     let rest = hinted.filter_map(|b| Some((b.first_key(), b.hint.as_deref()?)));

@@ -1,5 +1,7 @@
 //! Several critiques of one answer: how their rewards spread, and the list to open one from.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -30,7 +32,7 @@ pub fn draw(
         None => "no reward yet".to_owned(),
     };
     if waiting > 0 {
-        line.push_str(&format!(" · {waiting} being written"));
+        let _ = write!(line, " · {waiting} being written");
     }
     buffer.set_stringn(inner.x, inner.y, line, room, theme.style(Meaning::Text));
     let bars = if inner.height > BARS + 7 { BARS } else { 2 };

@@ -28,7 +28,8 @@ fn a_key_shows_the_words_that_wait_at_once() {
     terminal.keys(".");
     let start = std::time::Instant::now();
     terminal.wait_for(FINISHED);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    // At their pace they would take more than four seconds.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     terminal.keys("q");
     assert_eq!(terminal.exit(), 0);
 }

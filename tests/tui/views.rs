@@ -51,9 +51,9 @@ fn a_scrolled_critique_stays_while_tokens_come_and_says_how_many_are_new() {
     let mut stage = Stage::demo();
     for recording in &mut stage.script.recordings {
         let (end, words) = recording.tokens.split_last().unwrap();
-        recording.tokens = words.iter().cycle().take(300).chain([end]).cloned().collect();
+        recording.tokens = words.iter().cycle().take(600).chain([end]).cloned().collect();
     }
-    stage.step(2 + 3 + 2 * 150);
+    stage.step(2 + 3 + 2 * 300);
     stage.draw(80, 24, Depth::None);
     stage.send(Msg::Scroll(Some(Focus::Critique), -3));
     let row = |stage: &mut Stage| {

@@ -133,8 +133,7 @@ fn forget_details(token: &mut Token) {
 
 /// The time for what waited has come.
 pub(super) fn due(state: &mut State) -> Vec<Effect> {
-    let Some((at, due)) = state.due.filter(|(at, _)| *at <= state.now) else { return Vec::new() };
-    debug_assert!(at <= state.now);
+    let Some((_, due)) = state.due.filter(|(at, _)| *at <= state.now) else { return Vec::new() };
     state.due = None;
     carry_out(state, due)
 }

@@ -38,7 +38,7 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             }
         }
         Event::Token { ticket, sample, token } => {
-            let behind = state.waiting > 0;
+            let behind = state.is_behind();
             if let Some(id) = critiques(state, ticket).nth(sample) {
                 widen(state, token.reward);
                 set(state, id, |take| {

@@ -100,8 +100,11 @@ impl Ledger {
             self.take(state, id, &mut drafts);
         }
         let due = state.now.saturating_sub(self.viewed) >= VIEW_EVERY;
-        let view = self.view_of(state);
-        if (last || due) && view != self.view {
+        if !(last || due) {
+            return drafts;
+        }
+        let view = self.view_of(state, &mut drafts);
+        if view != self.view {
             drafts.push(self.pen.write(Event::View(view.clone())));
             (self.view, self.viewed) = (view, state.now);
         }
@@ -176,12 +179,13 @@ impl Ledger {
         Some(name)
     }
 
-    fn view_of(&self, state: &State) -> View {
+    fn view_of(&mut self, state: &State, drafts: &mut Vec<Draft>) -> View {
         let Some(example) = state.example() else { return View::default() };
+        let digest = example.fault.is_none().then(|| self.example(state.selected, example, drafts));
         View {
             screen: "inspect".into(),
             focus: String::new(),
-            example: Some(example.kept().object().digest).filter(|digest| self.examples.contains(digest)),
+            example: digest,
             row: Some(state.selected),
             answer: side_index(state.side),
             take: state.take().and_then(|take| self.name_of(state, take.id)),

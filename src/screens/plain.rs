@@ -169,7 +169,8 @@ impl Lines {
             return;
         }
         self.cursor = state.cursor;
-        let (Some(index), Some((take, _))) = (state.cursor.and_then(|_| state.token_index()), state.critique_take())
+        let (Some(index), Some((take, _))) =
+            (state.cursor.and_then(|_| state.token_index()), state.critique_take())
         else {
             return;
         };

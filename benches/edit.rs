@@ -106,7 +106,7 @@ fn frame() {
     let outloud::checkpoint::Prompt::Text(prompt) = &input.prompt else { panic!() };
     let examples = vec![Example::text("bench", prompt, &input.answer)];
     let (mut state, effects) =
-        app::start(Keymap::built_in().unwrap(), ModelSource::Demo, DeviceChoice::Cpu, examples);
+        app::start(Keymap::built_in().unwrap(), ModelSource::DEMO, DeviceChoice::Cpu, examples);
     let mut queue = effects;
     while let Some(effect) = queue.pop() {
         let Effect::Send(request) = effect else { continue };

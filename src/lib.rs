@@ -15,6 +15,7 @@ pub mod disk;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod eval;
 pub mod model;
 pub mod recipe;
 pub mod rows;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use outloud::checkpoint::Checkpoint;
 use outloud::recipe::{Plan, Work, export, on_policy, stages};
-use outloud::stories::blueprint::{self, Reads};
+use outloud::stories::blueprint;
 use outloud::stories::{Options, Row, Rows, Split};
 use outloud::train::config::Config;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ fn every_training_stage_is_a_configuration_the_trainer_takes() {
     for (recipe, table) in [
         ("csft", &plan.train.drills),
         ("csft", &plan.train.csft),
+        ("csft", &plan.train.varied),
         ("cloud", &plan.train.cloud),
         ("classic", &plan.train.classic),
     ] {
@@ -56,25 +57,21 @@ fn a_file_changes_single_keys_and_unknown_ones_are_refused() {
 fn the_blueprint_opens_and_is_small_enough_for_the_binary() {
     let dir = tempfile::tempdir().unwrap();
     let shape = Plan::demo().unwrap().shape;
-    for (reads, name) in [(Reads::Critique, "a"), (Reads::Answer, "b")] {
-        let path = dir.path().join(name);
-        blueprint::write(&path, shape, reads, 1).unwrap();
-        let checkpoint = Checkpoint::blueprint(&path).unwrap();
-        let b = &checkpoint.spec.backbone;
-        let layer = 4 * b.hidden_size * b.hidden_size + 3 * b.hidden_size * b.intermediate_size;
-        let weights =
-            2 * b.vocab_size * b.hidden_size + b.layers.len() * layer + b.hidden_size * b.hidden_size;
-        assert!(weights * 2 < 8_000_000, "{weights} weights");
-        assert_eq!(checkpoint.spec.prompt.end_of_turn.text, "<|eot_id|>");
-        assert!(!checkpoint.spec.prompt.clean_up);
-    }
+    blueprint::write(dir.path(), shape, 1).unwrap();
+    let checkpoint = Checkpoint::blueprint(dir.path()).unwrap();
+    let b = &checkpoint.spec.backbone;
+    let layer = 4 * b.hidden_size * b.hidden_size + 3 * b.hidden_size * b.intermediate_size;
+    let weights = 2 * b.vocab_size * b.hidden_size + b.layers.len() * layer + b.hidden_size * b.hidden_size;
+    assert!(weights * 2 < 8_000_000, "{weights} weights");
+    assert_eq!(checkpoint.spec.prompt.end_of_turn.text, "<|eot_id|>");
+    assert!(!checkpoint.spec.prompt.clean_up);
 }
 
 /// Both readings see the same words: the re-encoded critique differs from the generated one in its first token only.
 #[test]
 fn a_critique_survives_re_encoding_but_for_its_first_token() {
     let dir = tempfile::tempdir().unwrap();
-    blueprint::write(dir.path(), Plan::demo().unwrap().shape, Reads::Critique, 1).unwrap();
+    blueprint::write(dir.path(), Plan::demo().unwrap().shape, 1).unwrap();
     let text = Checkpoint::blueprint(dir.path()).unwrap().text;
     for row in Rows::new(Options::new(Split::Test, 1)).unwrap().take(40) {
         let row = row.unwrap();
@@ -176,6 +173,7 @@ fn stages_read_only_what_earlier_ones_made() {
 /// A recipe so small that its critic learns nothing: it stops where the critic cannot finish its critiques.
 const TINY: &str = "
 shape = { hidden = 16, layers = 1, heads = 2, mlp = 16, tied = false }
+varied = [{ rows = 4, drills = 0.0, noise = 0.5, invented = 0.5, verbs = 0.5 }]
 rows = { drills = 4, csft = 6, csft-drills = 0.5, pairs = 2, classic = 6 }
 critique = { temperature = 0.7, max-tokens = 4 }
 [train.csft]
@@ -235,7 +233,7 @@ fn the_command_runs_resumes_and_refuses_another_recipe() {
     std::fs::write(&path, critiques).unwrap();
     let (status, said) = demo_model(dir.path(), TINY, &[]);
     assert_eq!(status, Some(0), "{said}");
-    for made in ["model", "classic-model", "runs/off-policy/result"] {
+    for made in ["model", "classic-model", "runs/off-policy/result", "runs/no-critique/result"] {
         Checkpoint::open(&out.join(made)).unwrap();
     }
     let (status, said) = demo_model(dir.path(), TINY, &[]);
@@ -243,5 +241,5 @@ fn the_command_runs_resumes_and_refuses_another_recipe() {
 
     let (status, said) = demo_model(dir.path(), &TINY.replace("drills = 4", "drills = 5"), &[]);
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("another recipe"), "{said}");
+    assert!(said.contains("other settings"), "{said}");
 }

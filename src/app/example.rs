@@ -71,6 +71,8 @@ pub struct Example {
     pub answers: Answers,
     /// Where it comes from.
     pub origin: Origin,
+    /// What to try with it: the row's `try`.
+    pub hint: Option<Arc<str>>,
     /// Why it cannot be judged: a row that was read but is none.
     pub fault: Option<String>,
 }
@@ -83,6 +85,7 @@ impl Example {
             prompt: Prompt::Text(prompt.into()),
             answers: Answers::One(answer.as_ref().into()),
             origin: Origin::Typed,
+            hint: None,
             fault: None,
         }
     }
@@ -101,7 +104,8 @@ impl Example {
             }
             Err(fault) => (Prompt::Text(String::new()), Answers::One("".into()), Some(fault)),
         };
-        Self { id, prompt, answers, origin, fault }
+        let hint = row.extra.get("try").and_then(serde_json::Value::as_str).map(Into::into);
+        Self { id, prompt, answers, origin, hint, fault }
     }
 
     /// True for a preference pair.

@@ -257,7 +257,7 @@ impl State {
 
     /// A state before anything was asked of the engine.
     pub fn new(keymap: Keymap, source: ModelSource, device: DeviceChoice, examples: Vec<Example>) -> Self {
-        let run_first = source == ModelSource::Demo;
+        let run_first = source == ModelSource::DEMO;
         Self {
             keymap,
             source,

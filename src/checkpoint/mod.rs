@@ -29,6 +29,7 @@ mod text;
 mod tokenizer;
 mod weights;
 
+pub use bundled::Bundled;
 pub use checks::{DECLARATION as HEAD_DECLARATION, UNTRAINED as HEAD_UNTRAINED, backbone_tensors};
 pub use detokenizer::Detokenizer;
 pub use open::Checkpoint;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
+use super::bundled::Bundled;
 use super::files::{Json, Source};
 use super::spec::{Calibration, Method, Reason, Spec};
 use super::text::Text;
 use super::weights::{TensorInfo, Tensors, Weights};
-use super::{base, bundled, checks, config, describe, fingerprint, rules};
+use super::{base, checks, config, describe, fingerprint, rules};
 use crate::{Error, Result};
 
 const CONFIG: &str = "config.json";
@@ -73,9 +74,12 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// The checkpoint compiled into the binary.
-    pub fn bundled() -> Result<Self> {
-        Self::read(bundled::NAME.into(), Source::Embedded(bundled::FILES), &[], true)
+    /// A checkpoint compiled into the binary.
+    ///
+    /// # Errors
+    /// When its files are damaged (a defect of the build; a test opens them).
+    pub fn bundled(which: Bundled) -> Result<Self> {
+        Self::read(which.name().into(), Source::Embedded(which.files()), &[], true)
     }
 
     fn read(name: String, source: Source, hub_caches: &[PathBuf], with_weights: bool) -> Result<Self> {

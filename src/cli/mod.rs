@@ -15,6 +15,7 @@ use crate::{Error, Result};
 pub mod batch;
 pub mod critique;
 pub mod demo_model;
+pub mod demo_report;
 pub mod doctor;
 mod doctor_text;
 pub mod host;
@@ -30,6 +31,7 @@ pub mod run;
 pub mod score;
 pub mod session;
 pub mod shell;
+mod stages;
 pub mod stories;
 mod threads;
 pub mod train;
@@ -98,6 +100,8 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Make the demo model and its twins from nothing.
     DemoModel(demo_model::DemoModelArgs),
+    /// Test the demo model and its twins: tables and a chart.
+    DemoReport(demo_report::DemoReportArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
@@ -143,6 +147,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Score(args)) => args.run(),
         Some(Command::Train(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
+        Some(Command::DemoReport(args)) => demo_report::demo_report(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Doctor(args)) => args.run(),

@@ -5,13 +5,14 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use crate::checkpoint::Bundled;
 use crate::engine::{DeviceChoice, ModelSource};
 use crate::{Error, Result};
 
 /// Which model, and where it computes.
 #[derive(Clone, Debug, Args)]
 pub struct ModelArgs {
-    /// A checkpoint folder, or `demo`
+    /// A checkpoint folder, or `demo`, or its twin `demo-classic`
     #[arg(long, short, value_name = "MODEL", default_value = "demo")]
     pub model: String,
     /// Where to compute: auto, cpu, cuda, cuda:N or metal
@@ -23,7 +24,7 @@ impl ModelArgs {
     /// Where the model is.
     ///
     /// # Errors
-    /// When it is neither `demo` nor a folder.
+    /// When it is neither a model compiled in nor a folder.
     pub fn source(&self) -> Result<ModelSource> {
         source(&self.model)
     }
@@ -51,10 +52,10 @@ impl ModelArgs {
 /// Reads a MODEL argument.
 ///
 /// # Errors
-/// When it is neither `demo` nor a folder.
+/// When it is neither a model compiled in nor a folder.
 pub fn source(model: &str) -> Result<ModelSource> {
-    if model == "demo" {
-        return Ok(ModelSource::Demo);
+    if let Some(which) = Bundled::ALL.into_iter().find(|which| which.name() == model) {
+        return Ok(ModelSource::Bundled(which));
     }
     let path = PathBuf::from(model);
     if path.is_dir() {

@@ -45,6 +45,15 @@ pub struct StoriesArgs {
     /// Share of stories with a made-up word; default 0.08 in training, 0 otherwise
     #[arg(long, value_name = "SHARE")]
     pub invented: Option<f64>,
+    /// Share of stories whose sentences come from all scenes, with words put in that do not belong there
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub noise: f64,
+    /// Of the words put into sentences of products and quotients, the share taken from sentences that add or take away
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub verbs: f64,
+    /// Critiques restate each sentence before its sum (the first part of the demo model's curriculum)
+    #[arg(long)]
+    pub restated: bool,
 }
 
 /// `--split`.
@@ -105,6 +114,9 @@ pub fn stories(args: &StoriesArgs) -> Result<Exit> {
     options.steps = args.steps;
     options.drills = args.drills;
     options.invented = args.invented.unwrap_or(options.invented);
+    options.noise = args.noise;
+    options.verbs = args.verbs;
+    options.restated = args.restated;
 
     let failed = |source| Error::io("standard output", source);
     let mut out = BufWriter::new(io::stdout().lock());

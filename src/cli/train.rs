@@ -115,7 +115,7 @@ impl TrainArgs {
         };
         let file = text.as_ref().map(|(place, text)| (place.as_str(), text.as_str()));
         let origin = match self.model.source()? {
-            ModelSource::Demo => Origin::Demo,
+            ModelSource::Bundled(which) => Origin::Bundled(which),
             ModelSource::Folder(dir) => Origin::Folder(dir),
         };
         Ok(Job {

@@ -100,10 +100,7 @@ pub struct Rewards {
 pub fn look(source: &ModelSource, device: DeviceChoice, example: Example) -> Result<Report> {
     let start = Instant::now();
     let device = engine::device(device)?;
-    let checkpoint = match source {
-        ModelSource::Demo => Checkpoint::bundled()?,
-        ModelSource::Folder(dir) => Checkpoint::open(dir)?,
-    };
+    let checkpoint = source.open()?;
     let tensors = tensors::look(&checkpoint)?;
     let mut problems = tensors.damaged.clone();
     problems.extend(tensors.missing.iter().map(|name| format!("tensor {name} is missing")));

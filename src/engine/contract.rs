@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Message, Prompt, Reading, Spec};
+use crate::Result;
+use crate::checkpoint::{Bundled, Checkpoint, Message, Prompt, Reading, Spec};
 
 /// Names one piece of work; chosen by the client, unique among its open tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,10 +18,26 @@ pub struct ModelId(pub u32);
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
-    /// The model compiled into the binary.
-    Demo,
+    /// A model compiled into the binary.
+    Bundled(Bundled),
     /// A folder in the reference's layout.
     Folder(PathBuf),
+}
+
+impl ModelSource {
+    /// The demo model.
+    pub const DEMO: Self = Self::Bundled(Bundled::Demo);
+
+    /// Opens the checkpoint.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it.
+    pub fn open(&self) -> Result<Checkpoint> {
+        match self {
+            Self::Bundled(which) => Checkpoint::bundled(*which),
+            Self::Folder(dir) => Checkpoint::open(dir),
+        }
+    }
 }
 
 /// Where to compute.

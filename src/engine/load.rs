@@ -37,10 +37,7 @@ impl Loaded {
     pub fn load(source: &ModelSource, choice: DeviceChoice, cache_bytes: usize) -> Result<Self> {
         let start = Instant::now();
         let device = device(choice)?;
-        let checkpoint = match source {
-            ModelSource::Demo => Checkpoint::bundled()?,
-            ModelSource::Folder(dir) => Checkpoint::open(dir)?,
-        };
+        let checkpoint = source.open()?;
         let tensors = checkpoint.tensors(&device)?;
         let model = Model::new(&checkpoint.spec.backbone, &checkpoint.spec.head, &tensors, &device)?;
         let Checkpoint { name, spec, text, fingerprint, .. } = checkpoint;

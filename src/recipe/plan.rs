@@ -16,6 +16,8 @@ pub struct Plan {
     pub shape: Shape,
     /// How many rows are written.
     pub rows: RowCounts,
+    /// Rounds of varied stories.
+    pub varied: Vec<Round>,
     /// How the model writes its own critiques.
     pub critique: Sampling,
     /// Configurations of `outloud train`, as it reads them.
@@ -38,6 +40,22 @@ pub struct RowCounts {
     pub classic: usize,
 }
 
+/// Critiques of stories that have to be read, not recognised (see [`crate::stories::Options`]).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Round {
+    /// Pairs.
+    pub rows: usize,
+    /// Share of drills.
+    pub drills: f64,
+    /// Share of noisy stories among the others.
+    pub noise: f64,
+    /// Share of stories with made-up words.
+    pub invented: f64,
+    /// Share of verbs among noise in sentences of products and quotients.
+    pub verbs: f64,
+}
+
 /// Sampling of the model's own critiques.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -56,6 +74,8 @@ pub struct Train {
     pub drills: Table,
     /// Oracle critiques of stories.
     pub csft: Table,
+    /// Oracle critiques of varied stories.
+    pub varied: Table,
     /// CLoud, on-policy and off-policy alike.
     pub cloud: Table,
     /// The classic twin, from random weights.

@@ -8,7 +8,7 @@ use toml::Table;
 
 use super::plan::Plan;
 use super::{export, on_policy};
-use crate::stories::blueprint::{self, Reads};
+use crate::stories::blueprint;
 use crate::stories::{Options, Rows, Split};
 use crate::{Error, Result};
 
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub struct Stage {
     /// Its name, as progress shows it.
     pub name: &'static str,
-    /// What it makes; there already: the stage is done.
+    /// What it makes; there already: the stage is done. A command that leaves no such file gets an empty one.
     pub makes: PathBuf,
     /// How.
     pub work: Work,
@@ -42,9 +42,10 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
     let text = |path: &str| out.join(path).display().to_string();
     let seed = u64::from(plan.seed);
     let rows = plan.rows;
-    let train = |name: &'static str, recipe: &str, model: &str, data: &str| Stage {
+    // A run in runs/FOLDER, configured by config/NAME.toml.
+    let train_in = |name: &'static str, folder: &str, recipe: &str, model: &str, data: &str| Stage {
         name,
-        makes: out.join("runs").join(name).join("result/config.json"),
+        makes: out.join("runs").join(folder).join("result/config.json"),
         work: Work::Command(
             [
                 ["train", "--recipe", recipe].map(str::to_owned).to_vec(),
@@ -55,19 +56,26 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
                     "--seed".into(),
                     seed.to_string(),
                 ],
-                vec!["--out".into(), text(&format!("runs/{name}"))],
+                vec!["--out".into(), text(&format!("runs/{folder}"))],
             ]
             .concat(),
         ),
     };
+    let train =
+        |name: &'static str, recipe: &str, model: &str, data: &str| train_in(name, name, recipe, model, data);
     let config = |name: &'static str, table: &Table| -> Result<Stage> {
         let toml = toml::to_string(table).map_err(|e| {
             Error::invalid("the recipe", e.to_string(), "values TOML can hold", "Correct it.")
         })?;
         Ok(Stage { name: "configuration", makes: at(&format!("config/{name}.toml")), work: write_text(toml) })
     };
+    // What the last round of varied stories gives.
+    let critic = match plan.varied.len() {
+        0 => "runs/csft/result".to_owned(),
+        rounds => format!("runs/varied-{rounds}/result"),
+    };
     let critique = [
-        vec!["critique".to_owned(), "--model".into(), text("runs/csft/result")],
+        vec!["critique".to_owned(), "--model".into(), text(&critic)],
         vec!["--temperature".into(), plan.critique.temperature.to_string()],
         vec!["--max-tokens".into(), plan.critique.max_tokens.to_string(), "--seed".into(), seed.to_string()],
         vec!["--out".into(), text("data/critiques.jsonl"), "--resume".into(), text("data/pairs.jsonl")],
@@ -80,11 +88,12 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
     };
     // Different seeds, so that no two files share a story.
     let options = |part: u64, drills: f64| Options { drills, ..Options::new(Split::Train, seed * 10 + part) };
+    let restated = Options { restated: true, ..options(2, rows.csft_drills) };
     let shape = plan.shape;
-    let folder = |name: &'static str, makes: &str, reads: Reads| Stage {
+    let folder = |name: &'static str, makes: &str| Stage {
         name,
         makes: at(makes),
-        work: Work::Write(Box::new(move |path| blueprint::write(path, shape, reads, seed))),
+        work: Work::Write(Box::new(move |path| blueprint::write(path, shape, seed))),
     };
     let shipped = |name: &'static str, run: &str, makes: &str| {
         let from = at(&format!("runs/{run}/result"));
@@ -92,22 +101,39 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
         Stage { name, makes: at(makes), work }
     };
     let (pairs, critiques) = (at("data/pairs.jsonl"), at("data/critiques.jsonl"));
-    Ok(vec![
+    let mut stages = vec![
         Stage { name: "recipe", makes: at("recipe.toml"), work: write_text(plan.to_toml()?) },
         config("drills", &plan.train.drills)?,
         config("csft", &plan.train.csft)?,
+        config("varied", &plan.train.varied)?,
         config("cloud", &plan.train.cloud)?,
         config("off-policy", &plan.train.cloud)?,
+        config("no-critique", &plan.train.cloud)?,
         config("classic", &plan.train.classic)?,
-        folder("blueprint", "blueprint", Reads::Critique),
+        folder("blueprint", "blueprint"),
         data("drill rows", "drills", rows.drills, options(1, 1.0), true),
         train("drills", "csft", "blueprint", "data/drills.jsonl"),
-        data("stories with oracle critiques", "csft", rows.csft, options(2, rows.csft_drills), true),
+        data("stories with oracle critiques", "csft", rows.csft, restated, true),
         train("csft", "csft", "runs/drills/result", "data/csft.jsonl"),
+    ];
+    let mut before = "runs/csft/result".to_owned();
+    for (part, round) in (1_u64..).zip(&plan.varied) {
+        let varied = Options {
+            noise: round.noise,
+            invented: round.invented,
+            verbs: round.verbs,
+            ..options(3 + part, round.drills)
+        };
+        let (name, file) = (format!("varied-{part}"), format!("data/varied-{part}.jsonl"));
+        stages.push(data("varied stories", &name, round.rows, varied, true));
+        stages.push(train_in("varied", &name, "csft", &before, &file));
+        before = format!("runs/{name}/result");
+    }
+    stages.extend([
         data("pairs", "pairs", rows.pairs, options(3, 0.0), true),
         Stage {
             name: "self-generated critiques",
-            makes: at("data/on-policy.jsonl"),
+            makes: at("data/critiques.done"),
             work: Work::Command(critique),
         },
         Stage {
@@ -121,17 +147,30 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
                 joined.check(&critiques)
             })),
         },
-        train("cloud", "cloud", "runs/csft/result", "data/on-policy.jsonl"),
+        train("cloud", "cloud", &critic, "data/on-policy.jsonl"),
         shipped("model in f16", "cloud", "model"),
-        train("off-policy", "cloud", "runs/csft/result", "data/pairs.jsonl"),
-        folder("blueprint of the classic twin", "blueprint-classic", Reads::Answer),
+        train("off-policy", "cloud", &critic, "data/pairs.jsonl"),
+        data("pairs without critiques", "no-critique", rows.pairs, options(3, 0.0), false),
+        train("no-critique", "cloud", &critic, "data/no-critique.jsonl"),
         data("stories for the classic twin", "classic", rows.classic, options(2, 0.0), false),
-        train("classic", "classic", "blueprint-classic", "data/classic.jsonl"),
+        train("classic", "classic", &critic, "data/classic.jsonl"),
         shipped("classic twin in f16", "classic", "classic-model"),
-    ])
+    ]);
+    Ok(stages)
 }
 
 impl Stage {
+    /// Marks a command's stage as done.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn mark(&self) -> Result<()> {
+        if self.done() {
+            return Ok(());
+        }
+        std::fs::write(&self.makes, "").map_err(|e| Error::io(&self.makes, e))
+    }
+
     /// Whether it was done before.
     pub fn done(&self) -> bool {
         self.makes.exists()
@@ -154,11 +193,11 @@ impl Stage {
     }
 }
 
-fn create(path: &Path) -> Result<File> {
+pub(super) fn create(path: &Path) -> Result<File> {
     File::create(path).map_err(|e| Error::io(path, e))
 }
 
-fn write_text(text: String) -> Work {
+pub(super) fn write_text(text: String) -> Work {
     Work::Write(Box::new(move |path| std::fs::write(path, &text).map_err(|e| Error::io(path, e))))
 }
 

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::app::{Action, Binding, Context, Layer, ModelState, Screen, State};
-use crate::checkpoint::Method;
+use crate::checkpoint::{Bundled, Method};
 use crate::engine::ModelSource;
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
@@ -80,7 +80,8 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 
 fn source(source: &ModelSource) -> String {
     match source {
-        ModelSource::Demo => "the demo model".into(),
+        ModelSource::Bundled(Bundled::Demo) => "the demo model".into(),
+        ModelSource::Bundled(Bundled::Classic) => "the demo's classic twin".into(),
         ModelSource::Folder(path) => one_line(&path.display().to_string()),
     }
 }

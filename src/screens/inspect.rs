@@ -5,19 +5,30 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{critique, examples, reward, text, token, trace};
 use crate::app::{Focus, Limits, State};
-use crate::widgets::Theme;
 use crate::widgets::panel::Frame;
+use crate::widgets::untrusted::one_line;
+use crate::widgets::{Meaning, Theme};
 
 /// Columns from which panes stand side by side.
 pub const WIDE: u16 = 120;
 
 /// Draws the screen.
 pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+    let area = hint(state, theme, area, buffer);
     if area.width >= WIDE {
         wide(state, theme, area, buffer, limits)
     } else {
         stacked(state, theme, area, buffer, limits)
     }
+}
+
+/// What to try with the example, on the last line; returns what is left.
+fn hint(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Rect {
+    let Some(hint) = state.example().and_then(|example| example.hint.as_deref()) else { return area };
+    let [rest, line] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    let text = format!(" Try: {}", one_line(hint));
+    buffer.set_stringn(line.x, line.y, text, usize::from(line.width), theme.style(Meaning::Accent));
+    rest
 }
 
 fn wide(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {

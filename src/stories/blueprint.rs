@@ -24,15 +24,6 @@ pub struct Shape {
     pub tied: bool,
 }
 
-/// How a model is to be read: `feedback_method` of the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// A critique first (`teacher`).
-    Critique,
-    /// The answer alone (`vanilla`).
-    Answer,
-}
-
 /// Longest context: the longest six-step row has about 900 tokens.
 const CONTEXT: usize = 2048;
 
@@ -40,18 +31,14 @@ const CONTEXT: usize = 2048;
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(dir: &Path, shape: Shape, reads: Reads, seed: u64) -> Result<()> {
+pub fn write(dir: &Path, shape: Shape, seed: u64) -> Result<()> {
     let files = build(seed)?;
     let base = dir.join("base");
     std::fs::create_dir_all(&base).map_err(|e| Error::io(&base, e))?;
-    let method = match reads {
-        Reads::Critique => "teacher",
-        Reads::Answer => "vanilla",
-    };
     let outer = json!({
         "architectures": ["CLoudRewardModel"],
         "base_model_name_or_path": "base",
-        "feedback_method": method,
+        "feedback_method": "teacher",
         "torch_dtype": "float32"
     });
     save(&dir.join("config.json"), &pretty(&outer))?;

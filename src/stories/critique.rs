@@ -1,7 +1,8 @@
-//! Oracle critiques: each step restated, worked out in writing, compared digit by digit and judged; then a verdict.
+//! Oracle critiques: each step worked out in writing, compared digit by digit and judged; then a verdict.
 //!
-//! `On Monday she sells 5: 59 - 5; 9 - 5 = 4, 5 - 0 = 5, so 54. Answer 54; 4 = 4, 5 = 5: right.` A critique runs on the true
-//! values throughout and never takes over the answer's.
+//! `On Monday 59 - 5; 9 - 5 = 4, 5 - 0 = 5, so 54. Answer 54; 4 = 4, 5 = 5: right.` A critique runs on the true values
+//! throughout and never takes over the answer's. For a curriculum the step's sentence can be restated before the sum:
+//! `On Monday she sells 5: 59 - 5; ...`.
 
 use rand::Rng;
 
@@ -102,13 +103,16 @@ impl Phrasing {
     }
 }
 
-/// The critique that judges everything rightly.
-pub fn oracle(story: &Story, answer: &Answer, phrasing: Phrasing) -> String {
+/// The critique that judges everything rightly; with `restated`, each sentence of the story stands before its sum.
+pub fn oracle(story: &Story, answer: &Answer, phrasing: Phrasing, restated: bool) -> String {
     let mut lines = Vec::new();
     for (index, (event, calcs)) in judged(story, answer).enumerate() {
         let said = answer.lines.iter().find(|line| line.event == index).map(|line| &line.said);
-        let mut line =
-            format!("{} {} {}{}", event.preposition, event.marker, event.text, phrasing.after_sentence());
+        let mut line = format!("{} {} ", event.preposition, event.marker);
+        if restated {
+            line.push_str(&event.text);
+            line.push_str(phrasing.after_sentence());
+        }
         for (place, calc) in calcs.iter().enumerate() {
             if place > 0 {
                 line.push_str(phrasing.then());

@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod blueprint;
+pub mod candidates;
 pub mod columns;
 pub mod critique;
 pub mod drills;
@@ -23,6 +24,7 @@ pub mod templates;
 pub mod tokenizer;
 
 pub use answer::{Answer, Fault, Layout};
+pub use candidates::Problem;
 pub use critique::{Phrasing, oracle};
 pub use judge::{Judgement, judge};
 pub use key::{Key, KeyStep};

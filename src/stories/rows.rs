@@ -41,7 +41,7 @@ pub enum Templates {
     /// Those of training.
     #[default]
     Seen,
-    /// Those kept out of training.
+    /// Those kept out of training: one set for the test, another for every other split.
     Unseen,
 }
 
@@ -62,6 +62,12 @@ pub struct Options {
     pub drills: f64,
     /// Share of stories with a made-up name or thing, which the tokenizer spells.
     pub invented: f64,
+    /// Share of stories (drills aside) with sentences from all scenes and words put in that do not belong there, 0 to 1.
+    pub noise: f64,
+    /// Of the words put into sentences of products and quotients, the share taken from sentences that add or take away.
+    pub verbs: f64,
+    /// Whether critiques restate each sentence before its sum.
+    pub restated: bool,
 }
 
 impl Options {
@@ -75,6 +81,9 @@ impl Options {
             steps: (1, 6),
             drills: 0.0,
             invented: if matches!(split, Split::Train) { 0.08 } else { 0.0 },
+            noise: 0.0,
+            verbs: 0.0,
+            restated: false,
         }
     }
 }
@@ -104,6 +113,8 @@ pub enum Kind {
     Facts,
     /// Drill: numbers compared.
     Compare,
+    /// Drill: a story whose sentences come from all scenes, with words put in: it has to be read, not recognised.
+    Noisy,
     /// Drill: a story whose wrong answer is wrong in many places, so that nothing in it can be trusted.
     Shaken,
 }
@@ -161,7 +172,12 @@ impl Rows {
                 "steps {low}-{high}: a story has 1 to 6 steps, the fewest first"
             )));
         }
-        for (name, share) in [("drills", options.drills), ("invented", options.invented)] {
+        for (name, share) in [
+            ("drills", options.drills),
+            ("invented", options.invented),
+            ("noise", options.noise),
+            ("verbs", options.verbs),
+        ] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(Error::Usage(format!("{name} {share}: a share lies between 0 and 1")));
             }
@@ -176,11 +192,28 @@ impl Rows {
         self
     }
 
-    fn random(&self, n: u64) -> Random {
-        // Not the share of drills: stories are the same beside many drills and beside few.
-        let Options { split, seed, templates, numbers, steps, invented, drills: _ } = &self.options;
+    /// How large numbers are.
+    pub(super) const fn numbers(&self) -> Numbers {
+        self.options.numbers
+    }
+
+    pub(super) fn random(&self, n: u64, of: &str) -> Random {
+        // Not the shares of drills and noise: stories are the same beside many of them and beside few, and under
+        // critiques of either kind.
+        let Options {
+            split,
+            seed,
+            templates,
+            numbers,
+            steps,
+            invented,
+            drills: _,
+            noise: _,
+            verbs: _,
+            restated: _,
+        } = &self.options;
         let what =
-            format!("stories 1 {} {seed} {n} {templates:?} {numbers:?} {steps:?} {invented}", split.name());
+            format!("{of} 1 {} {seed} {n} {templates:?} {numbers:?} {steps:?} {invented}", split.name());
         Random::from_seed(Sha256::digest(what).into())
     }
 
@@ -189,13 +222,17 @@ impl Rows {
     /// # Errors
     /// When no story fits the options after many attempts.
     pub fn pair(&self, rng: &mut Random) -> Result<Pair> {
+        self.pair_told(rng, false)
+    }
+
+    fn pair_told(&self, rng: &mut Random, noisy: bool) -> Result<Pair> {
         let steps = self.steps(rng);
         let plan = Plan::draw(rng, steps, self.options.numbers);
         // One story in four is told beyond the moment asked for, so that the question must be read.
         let further = plan.fault == Fault::WrongQuestion || rng.random_bool(0.15);
         let after = if further { rng.random_range(1..3) } else { 0 };
         self.try_often(rng, |rng| {
-            let story = self.story(rng, steps, after)?;
+            let story = self.story(rng, steps, after, noisy)?;
             let right = Answer::right(&story)?;
             let wrong = Answer::wrong(rng, &story, plan, self.options.numbers.range().1)?;
             let layout = Layout::draw(rng);
@@ -204,7 +241,11 @@ impl Rows {
         })
     }
 
-    fn try_often<T>(&self, rng: &mut Random, mut attempt: impl FnMut(&mut Random) -> Option<T>) -> Result<T> {
+    pub(super) fn try_often<T>(
+        &self,
+        rng: &mut Random,
+        mut attempt: impl FnMut(&mut Random) -> Option<T>,
+    ) -> Result<T> {
         (0..ATTEMPTS).find_map(|_| attempt(rng)).ok_or_else(|| {
             Error::Usage(format!(
                 "no story fits {:?} after {ATTEMPTS} attempts; widen the options",
@@ -213,19 +254,24 @@ impl Rows {
         })
     }
 
-    fn story(&self, rng: &mut Random, steps: usize, after: usize) -> Option<Story> {
+    pub(super) fn story(&self, rng: &mut Random, steps: usize, after: usize, noisy: bool) -> Option<Story> {
         let wish = Wish {
             steps,
             after,
-            unseen: self.options.templates == Templates::Unseen,
+            unseen: (self.options.templates == Templates::Unseen).then_some(match self.options.split {
+                Split::Test => Split::Test,
+                Split::Train | Split::Valid => Split::Valid,
+            }),
             numbers: self.options.numbers,
             invented: rng.random_bool(self.options.invented),
+            noisy,
+            verbs: self.options.verbs,
         };
         Story::draw(rng, self.library, wish)
     }
 
     /// Long stories carry the last errors: training sees more of them; validation and test see all lengths alike.
-    fn steps(&self, rng: &mut Random) -> usize {
+    pub(super) fn steps(&self, rng: &mut Random) -> usize {
         let (low, high) = self.options.steps;
         let mut draw = || (low..=high).nth(rng.random_range(0..6_u32) as usize % (high - low + 1));
         let first = draw();
@@ -238,7 +284,7 @@ impl Rows {
     }
 
     /// Whether the numbers belong to the split.
-    fn allowed<'a>(&self, story: &Story, answers: impl IntoIterator<Item = &'a Answer>) -> bool {
+    pub(super) fn allowed<'a>(&self, story: &Story, answers: impl IntoIterator<Item = &'a Answer>) -> bool {
         if self.options.numbers == Numbers::Large {
             return true;
         }
@@ -251,7 +297,7 @@ impl Rows {
     }
 
     fn row(&self, n: u64) -> Result<Row> {
-        let mut rng = self.random(n);
+        let mut rng = self.random(n, "stories");
         let id = format!("{}-{}-{n}", self.options.split.name(), self.options.seed);
         if rng.random_bool(self.options.drills) {
             return match rng.random_range(0..20) {
@@ -260,22 +306,29 @@ impl Rows {
                 _ => self.shaken(&mut rng, id),
             };
         }
-        let pair = self.pair(&mut rng)?;
+        let noisy = self.options.noise > 0.0 && rng.random_bool(self.options.noise);
+        let pair = self.pair_told(&mut rng, noisy)?;
         let (error, error_step) = pair.wrong.fault.unzip();
-        Ok(pair.row(id, Kind::Story, error, error_step))
+        Ok(pair.row(
+            self.options.restated,
+            id,
+            if noisy { Kind::Noisy } else { Kind::Story },
+            error,
+            error_step,
+        ))
     }
 
     fn shaken(&self, rng: &mut Random, id: String) -> Result<Row> {
         let steps = self.steps(rng);
         let pair = self.try_often(rng, |rng| {
-            let story = self.story(rng, steps, 0)?;
+            let story = self.story(rng, steps, 0, false)?;
             let right = Answer::right(&story)?;
             let wrong = Answer::shaken(rng, &story, self.options.numbers.range().1)?;
             let phrasing = (Phrasing::draw(rng), Phrasing::draw(rng));
             let layout = Layout::draw(rng);
             self.allowed(&story, [&right, &wrong]).then_some(Pair { story, right, wrong, layout, phrasing })
         })?;
-        Ok(pair.row(id, Kind::Shaken, None, None))
+        Ok(pair.row(self.options.restated, id, Kind::Shaken, None, None))
     }
 }
 
@@ -290,15 +343,22 @@ impl Iterator for Rows {
 }
 
 impl Pair {
-    fn row(self, id: String, kind: Kind, error: Option<Fault>, error_step: Option<usize>) -> Row {
+    fn row(
+        self,
+        restated: bool,
+        id: String,
+        kind: Kind,
+        error: Option<Fault>,
+        error_step: Option<usize>,
+    ) -> Row {
         let Self { story, right, wrong, layout, phrasing } = self;
         Row {
             id,
             kind,
             chosen: right.text(&story, layout),
             rejected: wrong.text(&story, layout),
-            chosen_feedback: oracle(&story, &right, phrasing.0),
-            rejected_feedback: oracle(&story, &wrong, phrasing.1),
+            chosen_feedback: oracle(&story, &right, phrasing.0, restated),
+            rejected_feedback: oracle(&story, &wrong, phrasing.1, restated),
             steps: story.steps(),
             error,
             error_step,

@@ -3,6 +3,7 @@
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+use super::Split;
 use super::numbers::{Calc, Numbers, Op, Random, divisor};
 use super::templates::{EventOp, EventTemplate, Library, Markers, Scene};
 
@@ -13,12 +14,16 @@ pub struct Wish {
     pub steps: usize,
     /// Events told after the moment asked for.
     pub after: usize,
-    /// Scenes kept out of training, or the others.
-    pub unseen: bool,
+    /// Scenes kept out of training for this split, or those of training.
+    pub unseen: Option<Split>,
     /// How large numbers are.
     pub numbers: Numbers,
     /// Whether names and things are made-up words.
     pub invented: bool,
+    /// Whether sentences come from all scenes and have words put in that do not belong there.
+    pub noisy: bool,
+    /// Share of verbs among the words put into sentences of products and quotients: there the number word counts.
+    pub verbs: f64,
 }
 
 /// A problem with its true values.
@@ -162,6 +167,8 @@ impl Story {
             markers,
             cast: &cast,
             numbers: wish.numbers,
+            noise: wish.noisy.then_some(library),
+            verbs: wish.verbs,
             events: Vec::new(),
             used: Vec::new(),
         };
@@ -170,7 +177,7 @@ impl Story {
         while steps < wish.steps || teller.events.len() < asked + wish.after {
             let room = if steps < wish.steps { wish.steps - steps } else { 2 };
             let (template, event) = teller.event(total, first, room)?;
-            templates.push(format!("{}: {template}", scene.name));
+            templates.push(template);
             total = event.value;
             if steps < wish.steps {
                 steps += event.change.steps();
@@ -183,7 +190,8 @@ impl Story {
             (true, Some(event)) => format!("after {}", event.marker),
             _ => "in the end".to_owned(),
         };
-        let (prompt, aside) = tell(rng, scene, &cast, start, &events, &when)?;
+        let noise = wish.noisy.then_some(library);
+        let (prompt, aside) = tell(rng, scene, &cast, start, &events, &when, noise)?;
         Some(Self { templates, prompt, start, events, asked, when, items: cast.items, aside })
     }
 }
@@ -232,6 +240,9 @@ struct Teller<'a> {
     markers: &'a Markers,
     cast: &'a Cast,
     numbers: Numbers,
+    /// Sentences of all scenes, and words to put in between.
+    noise: Option<&'a Library>,
+    verbs: f64,
     events: Vec<Event>,
     used: Vec<String>,
 }
@@ -253,16 +264,28 @@ impl Teller<'_> {
             }
             // The same sentence twice in a story is dull.
             let used = &self.used;
+            let scene = match self.noise {
+                Some(library) => {
+                    let seen: Vec<&Scene> = library.scenes.iter().filter(|s| s.unseen.is_none()).collect();
+                    *seen.choose(self.rng)?
+                }
+                None => self.scene,
+            };
             let choices: Vec<&EventTemplate> =
-                self.scene.event.iter().filter(|e| e.op == op && !used.contains(&e.text)).collect();
+                scene.event.iter().filter(|e| e.op == op && !used.contains(&e.text)).collect();
             let Some(template) = choices.choose(self.rng) else { continue };
             let Some((change, value)) = self.change(template, total) else { continue };
-            let text = self.sentence(template, change);
+            let mut text = self.sentence(template, change);
+            if let Some(library) = self.noise {
+                let verbs = if matches!(template.op, EventOp::Mul | EventOp::Div) { self.verbs } else { 0.0 };
+                text = noisy(self.rng, library, &text, verbs);
+            }
             self.used.push(template.text.clone());
             let place = (first + self.events.len()) % self.markers.names.len();
             let marker = self.markers.names.get(place)?.clone();
             let preposition = self.markers.preposition.clone();
-            return Some((template.text.clone(), Event { marker, preposition, text, change, value }));
+            let template = format!("{}: {}", scene.name, template.text);
+            return Some((template, Event { marker, preposition, text, change, value }));
         }
         None
     }
@@ -300,6 +323,26 @@ impl Teller<'_> {
     }
 }
 
+/// Words that do not belong there, put between those of a sentence: it has to be read, not recognised.
+fn noisy(rng: &mut Random, library: &Library, sentence: &str, verbs: f64) -> String {
+    let share = *[0.0, 0.1, 0.3].choose(rng).unwrap_or(&0.0);
+    let mut words: Vec<String> = Vec::new();
+    let mut put_in = |words: &mut Vec<String>| {
+        while rng.random_bool(share) {
+            let verb = verbs > 0.0 && rng.random_bool(verbs);
+            let known = if verb { &library.verbs } else { &library.filler };
+            let known = known.choose(rng).filter(|_| rng.random_bool(0.7));
+            words.push(known.cloned().unwrap_or_else(|| invented_word(rng)));
+        }
+    };
+    for word in sentence.split(' ') {
+        put_in(&mut words);
+        words.push(word.to_owned());
+    }
+    put_in(&mut words);
+    words.join(" ")
+}
+
 fn tell(
     rng: &mut Random,
     scene: &Scene,
@@ -307,9 +350,13 @@ fn tell(
     start: u32,
     events: &[Event],
     when: &str,
+    noise: Option<&Library>,
 ) -> Option<(String, Option<u32>)> {
-    let mut sentences =
-        vec![capitalised(&cast.fill(scene.open.choose(rng)?).replace("{start}", &start.to_string()))];
+    let mut open = capitalised(&cast.fill(scene.open.choose(rng)?).replace("{start}", &start.to_string()));
+    if let Some(library) = noise {
+        open = noisy(rng, library, open.trim_end_matches('.'), 0.0) + ".";
+    }
+    let mut sentences = vec![open];
     sentences.extend(events.iter().map(|e| format!("{} {} {}.", e.preposition, e.marker, e.text)));
     let aside = rng.random_bool(0.35).then(|| rng.random_range(2..100));
     if let Some(k) = aside {

@@ -56,7 +56,7 @@ pub fn build(seed: u64) -> Result<TokenizerFiles> {
     let bytes: Vec<String> = byte_alphabet().into_iter().map(String::from).collect();
     let bare = parse(&tokenizer_json(&bytes))?;
     let mut words = BTreeSet::new();
-    let options = Options { drills: 0.2, invented: 0.0, ..Options::new(Split::Train, seed) };
+    let options = Options { drills: 0.2, invented: 0.0, restated: true, ..Options::new(Split::Train, seed) };
     for row in Rows::new(options)?.take(SAMPLE) {
         let row = row?;
         // As they stand in a chat: texts after a header, critiques after the critique prompt.

@@ -8,15 +8,15 @@ use candle_core::{DType, Device, Tensor};
 use super::config::{Config, Init, Loss};
 use super::init::RandomInit;
 use super::params::Recorder;
-use crate::checkpoint::{Backbone, CRITIQUE_PROMPT, Checkpoint, Head};
+use crate::checkpoint::{Backbone, Bundled, CRITIQUE_PROMPT, Checkpoint, Head};
 use crate::model::{Model, TensorSource};
 use crate::{Error, Result};
 
 /// Where a run's weights come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The model compiled into the binary.
-    Demo,
+    /// A model compiled into the binary.
+    Bundled(Bundled),
     /// A folder in the reference's layout; for `init = "random"` its weights may be missing.
     Folder(PathBuf),
 }
@@ -25,7 +25,7 @@ impl Origin {
     /// As written on the command line.
     pub fn name(&self) -> String {
         match self {
-            Self::Demo => "demo".into(),
+            Self::Bundled(which) => which.name().into(),
             Self::Folder(dir) => dir.display().to_string(),
         }
     }
@@ -50,7 +50,7 @@ impl Start {
     pub fn open(origin: &Origin, config: &Config, device: &Device) -> Result<Self> {
         let all_random = config.init == Init::Random;
         let checkpoint = match origin {
-            Origin::Demo => Checkpoint::bundled()?,
+            Origin::Bundled(which) => Checkpoint::bundled(*which)?,
             Origin::Folder(dir) if all_random && !has_weights(dir) => Checkpoint::blueprint(dir)?,
             Origin::Folder(dir) => Checkpoint::open(dir)?,
         };

@@ -62,7 +62,7 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     fn default() -> Self {
         Self {
-            model: ModelSource::Demo,
+            model: ModelSource::DEMO,
             device: DeviceChoice::Auto,
             files: Vec::new(),
             color: None,
@@ -107,7 +107,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let opened = Opened {
         data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
         model: match &options.model {
-            ModelSource::Demo => "demo".into(),
+            ModelSource::Bundled(which) => which.name().into(),
             ModelSource::Folder(path) => path.display().to_string(),
         },
         version: env!("CARGO_PKG_VERSION").into(),

@@ -1,6 +1,8 @@
 //! Base configurations of every family -> `Backbone`, as transformers reads them.
 
-use outloud::checkpoint::{Activation, Backbone, Checkpoint, Head, Method, Rope, RopeScaling};
+use std::path::Path;
+
+use outloud::checkpoint::{Activation, Backbone, Bundled, Checkpoint, Head, Method, Rope, RopeScaling};
 use serde_json::{Value, json};
 
 use crate::damaged::Copy;
@@ -317,13 +319,32 @@ fn the_base_configuration_is_found_in_the_documented_order() {
 }
 
 #[test]
-fn the_bundled_model_is_the_tiny_one_and_fingerprints_tell_models_apart() {
-    let bundled = Checkpoint::bundled().unwrap();
+fn the_models_compiled_in_open_are_small_and_are_those_of_the_model_card() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let card = std::fs::read_to_string(models.join("README.md")).unwrap();
+    let mut bytes = 0;
+    for which in Bundled::ALL {
+        let bundled = Checkpoint::bundled(which).unwrap();
+        let folder = Checkpoint::open(&models.join(which.name())).unwrap();
+        assert_eq!((bundled.name.as_str(), &bundled.fingerprint), (which.name(), &folder.fingerprint));
+        assert!(
+            card.contains(&bundled.fingerprint),
+            "models/README.md does not name {}",
+            bundled.fingerprint
+        );
+        assert!(matches!(bundled.spec.head, Head::DenseTanhOut { .. }));
+        let cloud = which == Bundled::Demo;
+        assert_eq!(bundled.spec.method == Method::Cloud, cloud);
+        let size = std::fs::metadata(models.join(which.name()).join("model.safetensors")).unwrap().len();
+        assert!(!cloud || size <= 8_000_000, "{size} bytes");
+        bytes += size;
+    }
+    assert!(bytes <= 12_000_000, "{bytes} bytes");
+}
+
+#[test]
+fn fingerprints_tell_models_apart() {
     let tiny = open("cloud-llama-tiny");
-    assert_eq!((bundled.name.as_str(), tiny.name.as_str()), ("demo", "cloud-llama-tiny"));
-    assert_eq!(bundled.fingerprint, tiny.fingerprint);
-    assert_eq!(bundled.spec.backbone, tiny.spec.backbone);
-    assert!(matches!(bundled.spec.head, Head::DenseTanhOut { .. }));
     let mut prints: Vec<String> = ALL.iter().map(|name| open(name).fingerprint).collect();
     assert!(prints.iter().all(|p| p.len() == 16 && p.chars().all(|c| c.is_ascii_hexdigit())));
     prints.sort();

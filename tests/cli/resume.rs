@@ -211,7 +211,14 @@ fn a_second_ctrl_c_ends_at_once_but_an_echo_does_not() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    sleep(Duration::from_secs(3));
+    // Until the pipe is full.
+    let pipe = child.stdout.as_ref().unwrap();
+    let start = Instant::now();
+    while rustix::io::ioctl_fionread(pipe).unwrap() < 60 << 10 {
+        assert!(start.elapsed() < Duration::from_secs(120), "the pipe never fills");
+        sleep(Duration::from_millis(50));
+    }
+    sleep(Duration::from_millis(500));
     interrupt(&child);
     interrupt(&child);
     sleep(Duration::from_millis(600));

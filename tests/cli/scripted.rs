@@ -118,7 +118,7 @@ impl Run<'_> {
         thread::spawn(move || play(port, &asks));
         host::runtime().unwrap().block_on(async {
             let host =
-                Host::load((client, events), ModelSource::Demo, DeviceChoice::Auto, interrupt).await.unwrap();
+                Host::load((client, events), ModelSource::DEMO, DeviceChoice::Auto, interrupt).await.unwrap();
             let mut options = CritiqueOptions::default();
             (options.sampling.seed, options.sampling.temperature) = (self.seed, 1.0);
             let made_with = MadeWith::critique(&host.info, &options);

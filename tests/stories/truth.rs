@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outloud::stories::numbers::{Calc, Op};
+use outloud::stories::rows::Kind;
 use outloud::stories::templates::library;
-use outloud::stories::{Fault, Numbers, Options, Row, Rows, Split, Templates};
+use outloud::stories::{Fault, Numbers, Options, Row, Rows, Split, Templates, judge};
 use proptest::prelude::*;
 
 use super::evaluator::{Written, deviations, read_answer, read_problem};
@@ -93,12 +94,12 @@ fn numbers_stay_in_range_and_splits_do_not_touch() {
 #[test]
 fn there_are_sixty_templates_and_all_are_used() {
     let library = library().unwrap();
-    let count = |unseen: bool| -> usize {
+    let count = |unseen: Option<Split>| -> usize {
         library.scenes.iter().filter(|s| s.unseen == unseen).map(|s| s.event.len()).sum()
     };
-    assert!(count(false) >= 60, "{}", count(false));
-    let used = |templates: Templates| -> BTreeSet<String> {
-        let options = Options { templates, ..Options::new(Split::Train, 1) };
+    assert!(count(None) >= 60, "{}", count(None));
+    let used = |split: Split, templates: Templates| -> BTreeSet<String> {
+        let options = Options { templates, ..Options::new(split, 1) };
         Rows::new(options)
             .unwrap()
             .take(4000)
@@ -106,15 +107,65 @@ fn there_are_sixty_templates_and_all_are_used() {
             .filter(|t| t.contains(": "))
             .collect()
     };
-    let (seen, unseen) = (used(Templates::Seen), used(Templates::Unseen));
-    assert_eq!(seen.len(), count(false), "a template is never used");
-    assert_eq!(unseen.len(), count(true), "a template is never used");
-    // An unseen sentence is not a seen one in another scene.
+    let seen = used(Split::Train, Templates::Seen);
+    let valid = used(Split::Valid, Templates::Unseen);
+    let test = used(Split::Test, Templates::Unseen);
+    assert_eq!(seen.len(), count(None), "a template is never used");
+    assert_eq!(valid.len(), count(Some(Split::Valid)), "a template is never used");
+    assert_eq!(test.len(), count(Some(Split::Test)), "a template is never used");
+    // An unseen sentence is not one of another set in another scene.
     let sentences = |set: &BTreeSet<String>| -> BTreeSet<String> {
         set.iter().map(|t| t.split_once(": ").unwrap().1.to_owned()).collect()
     };
-    let shared: Vec<String> = sentences(&seen).intersection(&sentences(&unseen)).cloned().collect();
-    assert!(shared.is_empty(), "{shared:?}");
+    let (seen, valid, test) = (sentences(&seen), sentences(&valid), sentences(&test));
+    for (a, b) in [(&seen, &valid), (&seen, &test), (&valid, &test)] {
+        let shared: Vec<&String> = a.intersection(b).collect();
+        assert!(shared.is_empty(), "{shared:?}");
+    }
+}
+
+#[test]
+fn noisy_stories_have_the_same_kind_of_answers_and_words_in_between() {
+    let options = Options { noise: 1.0, ..Options::new(Split::Train, 5) };
+    let rows: Vec<_> = Rows::new(options).unwrap().take(200).map(Result::unwrap).collect();
+    assert!(rows.iter().all(|row| row.kind == Kind::Noisy));
+    let mut mixed = 0;
+    for row in &rows {
+        let scenes: BTreeSet<&str> =
+            row.templates.iter().filter_map(|t| t.split_once(": ")).map(|(scene, _)| scene).collect();
+        mixed += usize::from(scenes.len() > 1);
+        for (critique, key) in
+            [(&row.chosen_feedback, &row.chosen_key), (&row.rejected_feedback, &row.rejected_key)]
+        {
+            assert!(judge(critique, key.as_ref().unwrap()).all_right(), "{row:#?}");
+        }
+    }
+    // Without noise, the rows of the same seed are stories of one scene.
+    let plain = Rows::new(Options::new(Split::Train, 5)).unwrap().take(200).map(Result::unwrap);
+    assert!(plain.into_iter().all(|row| row.kind == Kind::Story));
+    println!("{mixed} of 200 noisy stories have sentences of several scenes");
+    assert!(mixed > 100);
+}
+
+#[test]
+fn restated_critiques_say_each_sentence_before_its_sum() {
+    let plain = Options::new(Split::Train, 6);
+    let restated = Options { restated: true, ..plain };
+    for (plain, restated) in Rows::new(plain).unwrap().zip(Rows::new(restated).unwrap()).take(100) {
+        let (plain, restated) = (plain.unwrap(), restated.unwrap());
+        assert_eq!(
+            (&plain.prompt, &plain.chosen, &plain.rejected),
+            (&restated.prompt, &restated.chosen, &restated.rejected)
+        );
+        for row in [&plain, &restated] {
+            assert!(judge(&row.chosen_feedback, row.chosen_key.as_ref().unwrap()).all_right());
+            assert!(judge(&row.rejected_feedback, row.rejected_key.as_ref().unwrap()).all_right());
+        }
+        let first = restated.chosen_feedback.lines().next().unwrap();
+        let sentence = first.split([':', '.']).next().unwrap().split(", so ").next().unwrap();
+        assert!(restated.prompt.contains(sentence), "{sentence} / {}", restated.prompt);
+        assert!(plain.chosen_feedback.len() < restated.chosen_feedback.len());
+    }
 }
 
 #[test]
@@ -160,7 +211,7 @@ fn the_same_seed_gives_the_same_bytes_whatever_is_taken() {
     // Bytes of another build or platform: changes only with the stories' version.
     let digest = <sha2::Sha256 as sha2::Digest>::digest(all.join("\n"));
     let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "c49c3bc6a1bc5ebb");
+    assert_eq!(hex, "e5c7e6e333b905a2");
 }
 
 #[test]

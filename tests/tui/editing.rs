@@ -8,11 +8,12 @@ use crate::stage::Stage;
 const REST: u64 = 100;
 
 fn scores(stage: &Stage) -> Vec<(&CritiqueText, bool)> {
-    let score = |request| match request {
-        &Request::Score { ref critique, ref options, .. } => Some((critique, options.stop_here)),
+    let requests = stage.requests.iter();
+    let scores = requests.filter_map(|request| match request {
+        Request::Score { critique, options, .. } => Some((critique, options.stop_here)),
         _ => None,
-    };
-    stage.requests.iter().filter_map(score).collect()
+    });
+    scores.collect()
 }
 
 fn text(critique: &CritiqueText) -> &str {

@@ -51,7 +51,10 @@ fn essence(state: &State, take: &Take) -> (String, How, Option<String>, Phase, V
     (format!("{id} {}", take.input.answer), take.how.clone(), take.name.clone(), phase, take.tokens.clone())
 }
 
-fn essences(state: &State) -> Vec<(String, How, Option<String>, Phase, Vec<outloud::app::Token>)> {
+/// Critique, how it came about, name, phase, tokens of a take.
+type Essence = (String, How, Option<String>, Phase, Vec<outloud::app::Token>);
+
+fn essences(state: &State) -> Vec<Essence> {
     state.takes.iter().map(|take| essence(state, take)).collect()
 }
 

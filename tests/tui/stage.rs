@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use outloud::app::{self, Effect, Example, Keymap, Msg, State};
+use outloud::app::{self, Effect, Example, Keymap, Msg, Origin, State};
 use outloud::checkpoint::Spec;
 use outloud::engine::fake::{Recording, Script};
 use outloud::engine::{DeviceChoice, Event, ModelSource, Request, Ticket};
+use outloud::rows::Reader;
 use outloud::screens;
 use outloud::widgets::{Depth, Theme};
 use ratatui::buffer::Buffer;
@@ -36,14 +37,15 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The demo's examples; the model is asked for, nothing is answered yet.
+    /// The examples that were recorded; the model is asked for, nothing is answered yet.
     pub fn demo() -> Self {
-        Self::on(outloud::tui::demo())
+        let rows = Reader::over("examples.jsonl", include_bytes!("examples.jsonl").as_slice());
+        Self::on(rows.map(|row| Example::from_row(row.unwrap(), Origin::Demo)).collect())
     }
 
     pub fn on(examples: Vec<Example>) -> Self {
         let keymap = Keymap::built_in().unwrap();
-        let (state, effects) = app::start(keymap, ModelSource::Demo, DeviceChoice::Cpu, examples);
+        let (state, effects) = app::start(keymap, ModelSource::DEMO, DeviceChoice::Cpu, examples);
         let script = Script::new(spec(), recordings());
         let mut stage = Self {
             state,

@@ -72,7 +72,7 @@ pub(super) fn ask_model(state: &mut State) {
 pub(super) fn load(state: &mut State, text: &str) -> Vec<Effect> {
     let source = match text.trim() {
         "" => return Vec::new(),
-        "demo" => ModelSource::Demo,
+        "demo" => ModelSource::DEMO,
         path => ModelSource::Folder(PathBuf::from(path)),
     };
     if !ready(state) {

@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn the_scale_grows_in_ones_twos_and_fives() {
         let keymap = Keymap::built_in().unwrap();
-        let mut state = State::new(keymap, ModelSource::Demo, DeviceChoice::Cpu, Vec::new());
+        let mut state = State::new(keymap, ModelSource::DEMO, DeviceChoice::Cpu, Vec::new());
         let bounds: Vec<f32> = [1.9, 2.1, 7.0, 19.0, 21.0, f32::NAN, f32::INFINITY, 3.0]
             .into_iter()
             .map(|r| {

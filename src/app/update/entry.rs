@@ -124,6 +124,7 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
         prompt: Prompt::Text(prompt),
         answers: Answers::One(Arc::from(answer)),
         origin: Origin::Typed,
+        hint: None,
         fault: None,
     });
     super::act::select(state, state.examples.len() - 1);

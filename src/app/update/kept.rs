@@ -121,7 +121,14 @@ fn typed(id: &str, kept: &session::Example) -> Example {
         [answer, ..] => Answers::One(answer.as_str().into()),
         [] => Answers::One("".into()),
     };
-    Example { id: id.into(), prompt: kept.prompt.clone(), answers, origin: Origin::Typed, fault: None }
+    Example {
+        id: id.into(),
+        prompt: kept.prompt.clone(),
+        answers,
+        origin: Origin::Typed,
+        hint: None,
+        fault: None,
+    }
 }
 
 fn take(state: &State, index: usize, kept: &KeptTake) -> Take {

@@ -1,0 +1,66 @@
+//! Shares with Wilson intervals, and differences of paired shares with bootstrap intervals.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+/// A number with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The share or difference; NaN of nothing.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Observations.
+    pub n: usize,
+}
+
+/// What a comparison of two rewards counts: 1 right, 0 wrong, one half for a tie.
+pub fn preferred(chosen: f64, rejected: f64) -> f64 {
+    if chosen > rejected {
+        1.0
+    } else if chosen < rejected {
+        0.0
+    } else {
+        // Equal, or not a number: no preference.
+        0.5
+    }
+}
+
+/// The mean of values from 0 to 1 with its Wilson score interval (Wilson 1927), z = 1.96.
+pub fn share(values: impl IntoIterator<Item = f64>) -> Estimate {
+    let (sum, n) = values.into_iter().fold((0.0, 0_usize), |(sum, n), value| (sum + value, n + 1));
+    if n == 0 {
+        return Estimate { value: f64::NAN, low: f64::NAN, high: f64::NAN, n };
+    }
+    let (count, z) = (n as f64, 1.96_f64);
+    let p = sum / count;
+    let scale = 1.0 / (1.0 + z * z / count);
+    let centre = scale * (p + z * z / (2.0 * count));
+    let half = scale * z * (p * (1.0 - p) / count + z * z / (4.0 * count * count)).sqrt();
+    Estimate { value: p, low: (centre - half).max(0.0), high: (centre + half).min(1.0), n }
+}
+
+/// The mean of `a - b` over pairs of values, with its percentile bootstrap interval: 4,000 resamples of the pairs.
+pub fn difference(pairs: &[(f64, f64)], seed: u64) -> Estimate {
+    const RESAMPLES: usize = 4000;
+    let n = pairs.len();
+    if n == 0 {
+        return Estimate { value: f64::NAN, low: f64::NAN, high: f64::NAN, n };
+    }
+    let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
+    let value = differences.iter().sum::<f64>() / n as f64;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut means: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            let sum: f64 =
+                (0..n).map(|_| differences.get(rng.random_range(0..n)).copied().unwrap_or_default()).sum();
+            sum / n as f64
+        })
+        .collect();
+    means.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| means.get((share * (RESAMPLES - 1) as f64).round() as usize).copied();
+    Estimate { value, low: at(0.025).unwrap_or(value), high: at(0.975).unwrap_or(value), n }
+}

@@ -15,6 +15,10 @@ use outloud::engine::{
 };
 use outloud::model::{Chunk, KvCache, Model};
 
+/// The program's allocator: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The tiny trained model of the fixtures.
 pub fn tiny() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cloud-llama-tiny")

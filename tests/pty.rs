@@ -114,7 +114,9 @@ fn killed_it_opens_where_it_stood() {
     let session = home.path().join("outloud/sessions/demo");
     let view = |session: &std::path::Path| {
         let folder = outloud::session::Folder::open(session).unwrap();
-        let report = outloud::session::check(&folder, true).unwrap();
+        let mut report = outloud::session::check(&folder, true).unwrap();
+        // The screen may be writing one just now, or was killed while it did.
+        report.problems.retain(|problem| !problem.file.to_string_lossy().contains("/.writing-"));
         assert_eq!(report.problems, []);
         (report.counts.takes, report.book.entries().filter(|e| e.event.kind() == "view").count())
     };

@@ -71,7 +71,8 @@ fn sessions_are_listed_described_checked_merged_and_backed_up() {
     assert!(out.contains("1 unfinished last lines"), "{out}");
     let (code, out, _) = outloud(data, &["check", "one", "--json"]);
     let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &report["problems"][0]["line"]), (1, &2.into()), "{out}");
+    let problems = report["problems"].as_array().unwrap();
+    assert!(code == 1 && problems.iter().any(|problem| problem["line"] == 2), "{out}");
 }
 
 #[test]

@@ -47,6 +47,9 @@ struct Task<'a> {
 
 fn few_rows<const P: usize>(x: &[f32], k: usize, mut products: [Product<'_>; P], parallel: bool) {
     let n = x.len() / k;
+    if n == 0 {
+        return;
+    }
     let total: usize = products.iter().map(|p| p.w.len()).sum();
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
     let rows = (TASK.max(total / (8 * threads)) / k).next_multiple_of(8);

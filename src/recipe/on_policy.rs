@@ -1,11 +1,12 @@
 //! The model's own critiques in place of the oracle's: rows of `outloud critique` joined to the pairs they judge.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::Value;
 
+use crate::eval::lines;
 use crate::stories::Row;
 use crate::{Error, Result};
 
@@ -42,8 +43,7 @@ impl Joined {
 /// When a file cannot be read or written, or a line of it is not what the command writes.
 pub fn join(pairs: &Path, critiques: &Path, mut out: impl Write) -> Result<Joined> {
     let mut own: HashMap<String, (String, String)> = HashMap::new();
-    for_lines(critiques, |place, line| {
-        let row: Value = parse(place, line)?;
+    for row in lines::read::<Value>(critiques)? {
         let finished = |answer: &str| -> Option<String> {
             let side = row.get(answer)?;
             (side.get("stopped")?.as_str()? == "eot")
@@ -54,11 +54,9 @@ pub fn join(pairs: &Path, critiques: &Path, mut out: impl Write) -> Result<Joine
         {
             own.insert(id.to_owned(), (chosen, rejected));
         }
-        Ok(())
-    })?;
+    }
     let mut joined = Joined::default();
-    for_lines(pairs, |place, line| {
-        let mut row: Row = parse(place, line)?;
+    for mut row in lines::read::<Row>(pairs)? {
         match own.remove(&row.id) {
             Some((chosen, rejected)) => {
                 (row.chosen_feedback, row.rejected_feedback) = (chosen, rejected);
@@ -68,29 +66,6 @@ pub fn join(pairs: &Path, critiques: &Path, mut out: impl Write) -> Result<Joine
             }
             None => joined.left_out += 1,
         }
-        Ok(())
-    })?;
-    Ok(joined)
-}
-
-fn for_lines(path: &Path, mut f: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|e| Error::io(path, e))?;
-        if !line.trim().is_empty() {
-            f(&format!("{}:{}", path.display(), number + 1), &line)?;
-        }
     }
-    Ok(())
-}
-
-fn parse<T: serde::de::DeserializeOwned>(place: &str, line: &str) -> Result<T> {
-    serde_json::from_str(line).map_err(|e| {
-        Error::invalid(
-            place,
-            e.to_string(),
-            "a row as outloud writes it",
-            "Remove the file; the recipe makes it again.",
-        )
-    })
+    Ok(joined)
 }

@@ -127,8 +127,10 @@ impl Dataset {
     /// Where the index stands.
     pub fn progress(&self) -> Progress {
         let size = self.stores.get(self.at).and_then(Option::as_ref).and_then(|store| store.size);
-        let read = self.reading.as_ref().map(|reading| reading.records.read());
-        let share = read.zip(size).map(|(read, size)| read as f64 / size.max(1) as f64);
+        let share = self.reading.as_ref().and_then(|reading| match reading.records.rows() {
+            Some(rows) => Some(reading.count as f64 / rows.max(1) as f64),
+            None => Some(reading.records.read() as f64 / size?.max(1) as f64),
+        });
         Progress { done: self.at == self.sources.len(), seen: self.seen, share }
     }
 

@@ -30,7 +30,16 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let reasons = ["wrong fact", "wrong reasoning", "off topic", "incomplete", "too long", "unclear", "unsafe", "style"];
+        let reasons = [
+            "wrong fact",
+            "wrong reasoning",
+            "off topic",
+            "incomplete",
+            "too long",
+            "unclear",
+            "unsafe",
+            "style",
+        ];
         Self {
             reasons: reasons.map(str::to_owned).to_vec(),
             guidelines: None,
@@ -294,7 +303,9 @@ impl Desk {
         if let Some(label) = self.mine(example) {
             return Stand::Is(label.state);
         }
-        let (Some(share), Some(digest)) = (self.setup.twice, self.digest(example)) else { return Stand::Pending };
+        let (Some(share), Some(digest)) = (self.setup.twice, self.digest(example)) else {
+            return Stand::Pending;
+        };
         let wanted = if order::twice(self.setup.seed, digest, share) { 2 } else { 1 };
         let given = self.book.labels_of(digest).filter(|(_, s)| s.value.state == Progress::Submitted).count();
         if given < wanted { Stand::Pending } else { Stand::Taken }
@@ -361,7 +372,8 @@ impl Desk {
         let tone = |side| self.found.get(&(example, side)).map(|found| found.tone);
         let newest = self.digest(example).and_then(|digest| {
             let all = self.book.labels_of(digest).filter(|(_, s)| s.value.state == Progress::Submitted);
-            all.max_by_key(|(_, s)| self.book.get(&s.id).map_or(0, |e| e.clock)).and_then(|(_, s)| s.value.choice)
+            all.max_by_key(|(_, s)| self.book.get(&s.id).map_or(0, |e| e.clock))
+                .and_then(|(_, s)| s.value.choice)
         });
         Scores {
             margin: self.margin(example),
@@ -373,7 +385,8 @@ impl Desk {
 
     /// Indices of the answers as this annotator sees them, A first: as they were shown before, else as drawn.
     pub fn shown(&self, example: usize, answers: usize) -> Vec<usize> {
-        let before = self.mine(example).map(|label| label.shown.clone()).filter(|shown| shown.len() == answers);
+        let before =
+            self.mine(example).map(|label| label.shown.clone()).filter(|shown| shown.len() == answers);
         before.unwrap_or_else(|| match self.digest(example) {
             Some(digest) => order::sides(self.setup.seed, self.by(), digest, answers),
             None => (0..answers).collect(),

@@ -112,7 +112,9 @@ fn headless(args: &LabelArgs) -> Result<Exit> {
     if !args.status {
         let source = args.choices.as_ref().filter(|path| path.as_os_str() != "-");
         let lines: Box<dyn std::io::BufRead> = match source {
-            Some(path) => Box::new(BufReader::new(std::fs::File::open(path).map_err(|e| Error::io(path, e))?)),
+            Some(path) => {
+                Box::new(BufReader::new(std::fs::File::open(path).map_err(|e| Error::io(path, e))?))
+            }
             None => Box::new(BufReader::new(std::io::stdin())),
         };
         let data = args.files.iter().map(|f| f.canonicalize().unwrap_or_else(|_| f.clone())).collect();
@@ -256,7 +258,9 @@ impl Work {
             return Ok(json!({"undone": id.to_string(), "event": event}));
         }
         let index = self.places.find(&line)?;
-        let Some(example) = self.places.examples.get(index) else { return Err(Wrong::Line("no such row".into())) };
+        let Some(example) = self.places.examples.get(index) else {
+            return Err(Wrong::Line("no such row".into()));
+        };
         let (id, answers, object) = (example.id.clone(), example.sides().len(), example.kept().object());
         let digest = object.digest.clone();
         let mut drafts = Vec::new();
@@ -308,8 +312,10 @@ impl Work {
         let margins = label::margins(&self.book);
         let found = label::agreement(&self.book, |example| margins.get(example).copied());
         let outcomes = label::outcome(&self.book, &Rule::Majority);
-        let with_margin =
-            outcomes.iter().filter_map(|o| Some((*margins.get(&o.example)?, o.preference()?))).collect::<Vec<_>>();
+        let with_margin = outcomes
+            .iter()
+            .filter_map(|o| Some((*margins.get(&o.example)?, o.preference()?)))
+            .collect::<Vec<_>>();
         let between = |all: &[label::Between]| -> Vec<Value> {
             let one = |two: &label::Between| {
                 json!({

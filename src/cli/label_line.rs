@@ -66,7 +66,9 @@ pub(super) fn parse(text: &str) -> Result<Line, super::label::Wrong> {
                 other => other.as_i64().and_then(choices::from_ordinal),
             };
             Some(found.ok_or_else(|| {
-                format!("choice {value}: expected chosen-much, chosen, tie, rejected, rejected-much, or 2 to -2")
+                format!(
+                    "choice {value}: expected chosen-much, chosen, tie, rejected, rejected-much, or 2 to -2"
+                )
             })?)
         }
     };
@@ -88,7 +90,9 @@ pub(super) fn parse(text: &str) -> Result<Line, super::label::Wrong> {
 impl Line {
     /// The label after this line; what the line does not name stays.
     pub fn apply(&self, mut label: Label) -> Label {
-        let Fields { state, all_bad, reasons, note, flag, seconds, shown, seed, revealed, adjudicates, .. } = &self.fields;
+        let Fields {
+            state, all_bad, reasons, note, flag, seconds, shown, seed, revealed, adjudicates, ..
+        } = &self.fields;
         label.choice = self.choice.or(label.choice);
         label.state = match (state, self.choice) {
             (Some(state), _) => *state,

@@ -54,7 +54,8 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let at = format!("  {}/{of} ", place + 1);
         buffer.set_stringn(x, area.y, &at, room(x), theme.style(Meaning::Dim));
         x += at.width() as u16;
-        let side = if example.is_pair() && !label { format!(" ({})", state.side.name()) } else { String::new() };
+        let side =
+            if example.is_pair() && !label { format!(" ({})", state.side.name()) } else { String::new() };
         let id = format!("{}{side}", one_line(&example.id));
         let most = usize::from(area.width / 3);
         buffer.set_stringn(x, area.y, &id, most, theme.style(Meaning::Text));

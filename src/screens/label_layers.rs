@@ -17,7 +17,14 @@ use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, markdown};
 
 /// The pairs, marked ones and the picked one.
-pub fn pairs(state: &State, list: &Pairs, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+pub fn pairs(
+    state: &State,
+    list: &Pairs,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let rows = state.desk.rows(list.filter);
     limits.list = rows.len().saturating_sub(1);
     let title = format!("Pairs · {} ({})", list.filter.name(), rows.len());
@@ -77,7 +84,9 @@ fn status(state: &State, theme: &Theme, index: usize) -> (String, ratatui::style
         Stand::Taken => ("by others", Meaning::Dim),
         Stand::Is(Progress::Draft) => ("draft", Meaning::Stale),
         Stand::Is(Progress::Skipped) => ("skipped", Meaning::Dim),
-        Stand::Is(Progress::Submitted) => (label.and_then(|l| l.choice).map_or("", choices::words), Meaning::Accent),
+        Stand::Is(Progress::Submitted) => {
+            (label.and_then(|l| l.choice).map_or("", choices::words), Meaning::Accent)
+        }
     };
     (format!("{apart}{flag}{text}"), theme.style(meaning))
 }
@@ -135,7 +144,11 @@ pub fn review(
     let keys = "y agree   n disagree   ⌫ neither   e correct   w write own   v other answer   ↵ back";
     let bottom = inner.bottom().saturating_sub(1);
     buffer.set_stringn(inner.x, bottom, keys, room, theme.style(Meaning::Hint));
-    let under = if texts.is_empty() { 0 } else { u16::try_from(below.len()).unwrap_or(u16::MAX).min(inner.height / 3) };
+    let under = if texts.is_empty() {
+        0
+    } else {
+        u16::try_from(below.len()).unwrap_or(u16::MAX).min(inner.height / 3)
+    };
     let end = bottom.saturating_sub(under + 1);
     // The picked one stays in sight.
     let picked = at.picked.min(limits.list);

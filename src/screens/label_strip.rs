@@ -130,7 +130,9 @@ fn said(state: &State, index: usize, theme: &Theme, row: Rect, buffer: &mut Buff
         let mine = state.desk.book.reviews().filter(|(by, _)| *by == state.desk.by());
         mine.filter(|(_, s)| s.value.example == *digest).count()
     });
-    parts.extend((reviews > 0).then(|| format!("{reviews} critique{} reviewed", if reviews == 1 { "" } else { "s" })));
+    parts.extend(
+        (reviews > 0).then(|| format!("{reviews} critique{} reviewed", if reviews == 1 { "" } else { "s" })),
+    );
     match parts.is_empty() {
         true => put("b both bad · t tags · n note · f flag", Meaning::Hint, theme, row, buffer),
         false => put(&parts.join(" · "), Meaning::Warning, theme, row, buffer),
@@ -145,8 +147,17 @@ fn others(state: &State, index: usize) -> String {
     let all = state.desk.book.labels_of(digest).filter_map(|(by, standing)| {
         let choice = standing.value.choice?;
         let at = usize::from(Given::of(choice, &shown).0.saturating_sub(1));
-        let tags = if standing.value.reasons.is_empty() { String::new() } else { format!(" ({})", standing.value.reasons.join(", ")) };
-        Some(format!("{}: {}{}", one_line(by), words.get(at).copied().unwrap_or(choices::words(choice)), one_line(&tags)))
+        let tags = if standing.value.reasons.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", standing.value.reasons.join(", "))
+        };
+        Some(format!(
+            "{}: {}{}",
+            one_line(by),
+            words.get(at).copied().unwrap_or(choices::words(choice)),
+            one_line(&tags)
+        ))
     });
     all.collect::<Vec<_>>().join(" · ")
 }
@@ -157,7 +168,10 @@ fn progress(state: &State, width: u16) -> String {
     let all = tally.all - tally.taken;
     let mut parts = vec![format!("{} of {all} labelled", tally.submitted)];
     parts.extend((tally.skipped > 0).then(|| format!("{} skipped", tally.skipped)));
-    parts.extend((tally.drafts > 0).then(|| format!("{} draft{}", tally.drafts, if tally.drafts == 1 { "" } else { "s" })));
+    parts.extend(
+        (tally.drafts > 0)
+            .then(|| format!("{} draft{}", tally.drafts, if tally.drafts == 1 { "" } else { "s" })),
+    );
     let pace = state.desk.pace();
     if let Some(pace) = pace {
         parts.push(format!("{:.0} an hour, {} a pair", pace.per_hour, span(pace.seconds)));
@@ -165,7 +179,11 @@ fn progress(state: &State, width: u16) -> String {
     let goal = state.desk.setup.goal.map(|goal| goal.saturating_sub(tally.submitted));
     let left = goal.unwrap_or(tally.open());
     if let Some(goal) = state.desk.setup.goal {
-        parts.push(if left == 0 { format!("goal {goal} reached") } else { format!("{left} to the goal of {goal}") });
+        parts.push(if left == 0 {
+            format!("goal {goal} reached")
+        } else {
+            format!("{left} to the goal of {goal}")
+        });
     }
     if let Some(pace) = pace.filter(|_| left > 0) {
         parts.push(format!("{} left", span(pace.eta(left))));
@@ -191,10 +209,17 @@ fn agreement(state: &State) -> String {
     }
     for two in found.between.iter().filter(mine) {
         let other = if two.a == state.desk.by() { &two.b } else { &two.a };
-        parts.push(format!("with {}: same side {}, kappa {}", one_line(other), figure(&two.raw), figure(&two.kappa)));
+        parts.push(format!(
+            "with {}: same side {}, kappa {}",
+            one_line(other),
+            figure(&two.raw),
+            figure(&two.kappa)
+        ));
     }
     let conflicts = state.desk.rows(Filter::Conflicts).len();
-    parts.extend((conflicts > 0).then(|| format!("{conflicts} conflict{} (C)", if conflicts == 1 { "" } else { "s" })));
+    parts.extend(
+        (conflicts > 0).then(|| format!("{conflicts} conflict{} (C)", if conflicts == 1 { "" } else { "s" })),
+    );
     if parts.is_empty() {
         return "a: agreement with the model, and with others once they label in this session".into();
     }

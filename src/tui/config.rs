@@ -67,7 +67,8 @@ impl Config {
                 "mouse" => config.mouse = Some(yes()?),
                 "plain" => config.plain = Some(yes()?),
                 "label" => {
-                    config.label = value.clone().try_into().map_err(|e: toml::de::Error| other(e.message()))?;
+                    config.label =
+                        value.clone().try_into().map_err(|e: toml::de::Error| other(e.message()))?;
                 }
                 _ => {
                     let near = crate::app::keymap::nearest(key, &SETTINGS);

@@ -66,7 +66,8 @@ fn choices_become_events_and_the_status_tells_of_them() {
     assert_eq!(status["agreement"]["raw"]["value"], 0.5);
     assert_eq!(status["annotators"], json!(["ana", "ben"]));
     // Settled, then undone.
-    let (_, status, _) = label(home.path(), "ben", &[json!({"id": "b", "choice": "tie", "adjudicates": true})]);
+    let (_, status, _) =
+        label(home.path(), "ben", &[json!({"id": "b", "choice": "tie", "adjudicates": true})]);
     assert_eq!(status["conflicts"], 0);
     let (answers, status, _) = label(home.path(), "ben", &[json!({"undo": true})]);
     assert!(answers[0]["undone"].is_string());

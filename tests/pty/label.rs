@@ -62,7 +62,10 @@ fn a_hundred_labels_a_minute_and_more_without_a_dropped_key() {
     terminal.wait_for("200 of 210 labelled");
     terminal.wait_for("ana · saved");
     let took = start.elapsed();
-    println!("200 labels, 1 keystroke each, in {took:.1?}: {:.0} a minute", 200.0 * 60.0 / took.as_secs_f64());
+    println!(
+        "200 labels, 1 keystroke each, in {took:.1?}: {:.0} a minute",
+        200.0 * 60.0 / took.as_secs_f64()
+    );
     assert!(took < Duration::from_secs(120), "{took:?}");
     terminal.keys("q");
     assert_eq!(terminal.exit(), 0);

@@ -359,7 +359,8 @@ fn a_take_of_inspect_is_adopted() {
     let mut desk = Desk::open("ana", Vec::new());
     desk.stage.play();
     desk.press("g i L");
-    let Some(Effect::NameOf(take)) = desk.stage.effects.iter().find(|e| matches!(e, Effect::NameOf(_))).cloned()
+    let Some(Effect::NameOf(take)) =
+        desk.stage.effects.iter().find(|e| matches!(e, Effect::NameOf(_))).cloned()
     else {
         panic!("{:?}", desk.stage.effects)
     };
@@ -382,8 +383,14 @@ fn the_most_useful_come_first_once_their_scores_are_there() {
     desk.stage.play();
     desk.press("0");
     let state = &desk.stage.state;
-    let known: Vec<f64> =
-        state.desk.queue.iter().skip(state.desk.at).filter_map(|e| state.desk.margin(*e)).map(f64::abs).collect();
+    let known: Vec<f64> = state
+        .desk
+        .queue
+        .iter()
+        .skip(state.desk.at)
+        .filter_map(|e| state.desk.margin(*e))
+        .map(f64::abs)
+        .collect();
     assert!(known.len() >= 2 && known.windows(2).all(|w| w[0] <= w[1]), "{known:?}");
     desk.press("o backspace backspace backspace backspace backspace backspace 'by:nothing' enter");
     assert!(desk.note().contains("no row has a column"), "{}", desk.note());
@@ -485,7 +492,9 @@ fn without_a_session_one_is_opened() {
     stage.send(Msg::Session(Pen::new("ana")));
     stage.send(Msg::Journal(Vec::new(), true));
     stage.press("1");
-    assert!(stage.effects.iter().any(|e| matches!(e, Effect::Write(d) if matches!(d.event, Event::Label(_)))));
+    assert!(
+        stage.effects.iter().any(|e| matches!(e, Effect::Write(d) if matches!(d.event, Event::Label(_))))
+    );
 }
 
 #[test]
@@ -495,6 +504,9 @@ fn progress_pace_goal_and_the_time_left() {
     let mut desk = Desk::on(stage, "ana", Vec::new());
     desk.rest(30_000).press("1").rest(30_000).press("1").rest(30_000).press("1");
     let text = desk.text();
-    assert!(text.contains("3 of 12 labelled · 120 an hour, 30 s a pair · 2 to the goal of 5 · 1 min left"), "{text}");
+    assert!(
+        text.contains("3 of 12 labelled · 120 an hour, 30 s a pair · 2 to the goal of 5 · 1 min left"),
+        "{text}"
+    );
     assert!(desk.stage.text(80, 24).contains("3 of 12 labelled · 120 an hour"));
 }

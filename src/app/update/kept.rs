@@ -3,7 +3,8 @@
 use super::{act, engine, label};
 use crate::app::ledger::BY_USER;
 use crate::app::{
-    Answers, Effect, Example, How, Keeping, Origin, Phase, ReEncoded, Screen, Side, State, Take, TakeId, Token,
+    Answers, Effect, Example, How, Keeping, Origin, Phase, ReEncoded, Screen, Side, State, Take, TakeId,
+    Token,
 };
 use crate::checkpoint::Reading;
 use crate::engine::{Alternative, CritiqueText, Input, Stopped, Timing, TokenCount, Verdict};

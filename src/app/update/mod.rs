@@ -147,7 +147,8 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                         | Layer::Review(_)
                 )
             );
-            if let (Some(Layer::Tags(..)), super::Code::Char(c @ '1'..='9')) = (state.layers.last(), key.code) {
+            if let (Some(Layer::Tags(..)), super::Code::Char(c @ '1'..='9')) = (state.layers.last(), key.code)
+            {
                 return label::toggle_tag(state, c.to_digit(10).map(|n| n as usize - 1));
             }
             let typing = typing || (state.layers.is_empty() && state.screen == Screen::Label);

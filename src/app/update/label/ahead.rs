@@ -38,7 +38,8 @@ fn wanted(state: &State) -> Option<(usize, Side, bool)> {
     let coming = desk.queue.iter().skip(desk.at).filter(|e| desk.is_open(**e) || Some(**e) == desk.example());
     for example in coming.take(window) {
         for side in state.examples.get(*example)?.sides() {
-            if !desk.found.contains_key(&(*example, *side)) && !desk.asked.contains(&(*example, *side, false)) {
+            if !desk.found.contains_key(&(*example, *side)) && !desk.asked.contains(&(*example, *side, false))
+            {
                 return Some((*example, *side, false));
             }
             if spread && !desk.asked.contains(&(*example, *side, true)) {

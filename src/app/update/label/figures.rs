@@ -49,7 +49,11 @@ pub fn figure(e: &Estimate) -> String {
     if !e.value.is_finite() {
         return "—".into();
     }
-    if e.low.is_finite() { format!("{:.2} [{:.2}, {:.2}]", e.value, e.low, e.high) } else { format!("{:.2}", e.value) }
+    if e.low.is_finite() {
+        format!("{:.2} [{:.2}, {:.2}]", e.value, e.low, e.high)
+    } else {
+        format!("{:.2}", e.value)
+    }
 }
 
 fn table(state: &State) -> String {
@@ -73,7 +77,9 @@ fn table(state: &State) -> String {
         let _ = write!(text, "   {} pairs", two.raw.n);
     }
     if found.annotators.len() < 2 {
-        text.push_str("\nWith a second annotator (another --annotator on the same session) agreement is shown.");
+        text.push_str(
+            "\nWith a second annotator (another --annotator on the same session) agreement is shown.",
+        );
     }
     let conflicts = state.desk.rows(crate::app::Filter::Conflicts).len();
     let _ = write!(text, "\n\n{conflicts} conflicts (C lists and settles them)\n\n");

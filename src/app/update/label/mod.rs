@@ -9,9 +9,7 @@ mod text;
 
 use super::act;
 use crate::app::desk::is_label_step;
-use crate::app::{
-    Action, Effect, Filter, Layer, Line, LineFor, Pairs, Pane, Reviewing, Screen, State,
-};
+use crate::app::{Action, Effect, Filter, Layer, Line, LineFor, Pairs, Pane, Reviewing, Screen, State};
 use crate::label::{Given, Order, order};
 use crate::session::{Event, Label, Placed, Progress};
 
@@ -279,7 +277,8 @@ pub(super) fn write(state: &mut State, event: Event, objects: Vec<crate::session
 
 /// The example's content and place, where the session does not know them.
 pub(super) fn place(state: &mut State, example: usize) -> Vec<Effect> {
-    let (Some(digest), Some(content)) = (state.desk.digest(example).cloned(), state.examples.get(example)) else {
+    let (Some(digest), Some(content)) = (state.desk.digest(example).cloned(), state.examples.get(example))
+    else {
         return Vec::new();
     };
     if state.desk.book.placed(&digest).is_some() {
@@ -403,7 +402,8 @@ fn guidelines(state: &mut State) -> Vec<Effect> {
     if state.desk.setup.guidelines.is_some() {
         state.layers.push(Layer::Guidelines(0));
     } else {
-        state.note = Some("no guidelines: --guidelines FILE.md, or `guidelines` under [label] in config.toml".into());
+        state.note =
+            Some("no guidelines: --guidelines FILE.md, or `guidelines` under [label] in config.toml".into());
     }
     Vec::new()
 }

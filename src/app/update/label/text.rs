@@ -98,7 +98,9 @@ fn put(state: &mut State, purpose: &Purpose, example: usize, text: String) -> Ve
             label(state, example, now)
         }
         Purpose::Correction(answer, critique) => {
-            let Some(mut review) = review(state, example, *answer, critique.as_ref()) else { return Vec::new() };
+            let Some(mut review) = review(state, example, *answer, critique.as_ref()) else {
+                return Vec::new();
+            };
             review.correction = (!text.trim().is_empty()).then_some(text);
             let objects = object(state, example, *answer).filter(|_| critique.is_some());
             save(state, example, review, objects)
@@ -156,7 +158,8 @@ fn digest(state: &mut State, example: usize, answer: usize) -> Option<Digest> {
 pub(super) fn open_review(state: &mut State) -> Vec<Effect> {
     let Some(example) = here(state) else { return Vec::new() };
     if !state.desk.shows_scores(example) {
-        state.note = Some("critiques are hidden until the choice: r reveals them, and the label records it".into());
+        state.note =
+            Some("critiques are hidden until the choice: r reveals them, and the label records it".into());
         return Vec::new();
     }
     let at = usize::from(state.desk.pane == crate::app::Pane::B);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
+use super::{Compare, Example, Kept, Key, Keymap, Layer, Search, Side, Spot, Take, TakeId, Takes, Target};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -147,20 +147,29 @@ pub struct Limits {
     pub critique: usize,
     /// Most rows the topmost layer can be scrolled.
     pub layer: usize,
+    /// Rows of the topmost layer with which matches of its search begin.
+    pub layer_found: Vec<usize>,
     /// Index of the last row of the topmost list.
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
     /// Where the panes stand: left, top, right, bottom (exclusive).
-    pub panes: [Option<(Focus, [u16; 4])>; 3],
+    pub panes: Vec<(Focus, [u16; 4])>,
+    /// What stands where in them, for the mouse.
+    pub spots: Vec<Spot>,
 }
 
 impl Limits {
+    /// What stands at a cell: the last drawn wins.
+    pub fn target_at(&self, x: u16, y: u16) -> Option<Target> {
+        self.spots.iter().rev().find(|spot| spot.has(x, y)).map(|spot| spot.target)
+    }
+
     /// The pane at a cell.
     pub fn pane_at(&self, x: u16, y: u16) -> Option<Focus> {
         let inside =
             |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
-        self.panes.iter().flatten().find(|(_, area)| inside(*area)).map(|(focus, _)| *focus)
+        self.panes.iter().find(|(_, area)| inside(*area)).map(|(focus, _)| *focus)
     }
 }
 
@@ -319,7 +328,12 @@ impl State {
 
     /// The take whose critique is on the screen: the shown one or, while that is a draft, the one it was made from.
     pub fn critique_take(&self) -> Option<(&Take, bool)> {
-        let mut take = self.take()?;
+        self.critique_take_of(self.side)
+    }
+
+    /// The same for an answer of the shown example.
+    pub fn critique_take_of(&self, side: Side) -> Option<(&Take, bool)> {
+        let mut take = self.take_of(self.selected, side)?;
         let stale = take.phase == super::Phase::Draft;
         while take.phase == super::Phase::Draft {
             take = self.takes.get(take.parent?)?;
@@ -343,10 +357,20 @@ impl State {
 
     /// Prompt and answer on the screen.
     pub fn input(&self) -> Option<Input> {
-        match self.take() {
+        self.input_of(self.side)
+    }
+
+    /// Prompt and an answer of the shown example.
+    pub fn input_of(&self, side: Side) -> Option<Input> {
+        match self.take_of(self.selected, side) {
             Some(take) => Some(take.input.clone()),
-            None => self.example().map(|e| e.input(self.side)),
+            None => self.example().map(|e| e.input(side)),
         }
+    }
+
+    /// Whether a pair is on the screen.
+    pub fn is_pair(&self) -> bool {
+        self.example().is_some_and(Example::is_pair)
     }
 
     /// The model's facts, once it is there.

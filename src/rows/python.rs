@@ -17,11 +17,12 @@ pub struct Fault {
 pub fn parse(line: &[u8]) -> Result<Value, Fault> {
     let Ok(text) = std::str::from_utf8(line) else { return Err(not_utf8(line)) };
     // Most lines are plain JSON; the scan is for those that are not.
-    serde_json::from_str(text).or_else(|_| {
-        let (text, lone) = to_json(text);
+    let parsed = serde_json::from_str(text).map(|value| whole_id(value, text));
+    parsed.or_else(|_| {
+        let Json { text, lone, .. } = to_json(text);
         let value = serde_json::from_str::<Value>(&text);
         match (value, lone) {
-            (Ok(value), None) => Ok(value),
+            (Ok(value), None) => Ok(whole_id(value, &text)),
             (Ok(value), Some((field, found))) => Err(Fault { field, found, id: value.get("id").cloned() }),
             (Err(e), _) => {
                 let reason = e.to_string().replace(" at line 1 column", " at column");
@@ -29,6 +30,17 @@ pub fn parse(line: &[u8]) -> Result<Value, Fault> {
             }
         }
     })
+}
+
+/// A row's `id` is its name: a number that no integer type holds stays digit for digit, as text.
+fn whole_id(mut value: Value, line: &str) -> Value {
+    if let Some(id) = value.get_mut("id").filter(|id| id.is_f64())
+        && let Some(word) = to_json(line).id
+        && word.trim_start_matches('-').bytes().all(|digit| digit.is_ascii_digit())
+    {
+        *id = Value::String(word);
+    }
+    value
 }
 
 fn not_utf8(line: &[u8]) -> Fault {
@@ -44,11 +56,18 @@ fn not_utf8(line: &[u8]) -> Fault {
     }
 }
 
-/// A field, and what was found in it.
-type Lone = (Option<String>, String);
+/// A line as JSON has it.
+struct Json {
+    text: String,
+    /// The first lone surrogate: the field, and what was found in it.
+    lone: Option<(Option<String>, String)>,
+    /// The number that stands at `id`, as it was written.
+    id: Option<String>,
+}
 
-/// Replaces what Python's JSON has and JSON has not; also the first lone surrogate.
-fn to_json(line: &str) -> (String, Option<Lone>) {
+/// Replaces what Python's JSON has and JSON has not.
+fn to_json(line: &str) -> Json {
+    let mut id = None;
     let mut out = String::with_capacity(line.len());
     let mut scan = Scan { rest: line, depth: 0, last: None, field: None };
     let mut lone = None;
@@ -85,12 +104,15 @@ fn to_json(line: &str) -> (String, Option<Lone>) {
                     .find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))
                     .unwrap_or(scan.rest.len());
                 let word = scan.take(end);
+                if scan.depth == 1 && scan.field.as_deref() == Some("id") {
+                    id.get_or_insert_with(|| word.to_owned());
+                }
                 out.push_str(if is_not_finite(word) { "null" } else { word });
             }
             _ => out.push_str(scan.take(c.len_utf8())),
         }
     }
-    (out, lone)
+    Json { text: out, lone, id }
 }
 
 fn is_not_finite(word: &str) -> bool {
@@ -221,7 +243,8 @@ mod tests {
         #[test]
         fn what_json_can_hold_is_left_alone(text in ".*", number in proptest::num::f64::NORMAL) {
             let line = json!({"t": text, "n": number, "m": [text, {"k": number}]}).to_string();
-            proptest::prop_assert_eq!(to_json(&line), (line.clone(), None));
+            let same = to_json(&line);
+            proptest::prop_assert_eq!((same.text, same.lone), (line.clone(), None));
         }
     }
 }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Limits, Phase, State, Take, TakeList};
+use crate::app::{Limits, Phase, Spot, State, Take, TakeList, Target};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
 
@@ -28,6 +28,7 @@ pub fn draw(
     let bottom = inner.bottom().saturating_sub(2);
     for ((index, (depth, take)), y) in rows.iter().enumerate().skip(first).zip(inner.y..bottom) {
         let row = Rect { y, height: 1, ..inner };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Row(index)));
         let mark = match (index == picked, shown == Some(take.id)) {
             (true, _) => "▸",
             (false, true) => "•",

@@ -51,7 +51,7 @@ pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
                     area.input(Input { key: step, ..input.clone() });
                 }
             }
-            _ => drop(area.input(input)),
+            _ => area.input(input),
         }
     }
     edit::changed(state)
@@ -66,10 +66,10 @@ pub(super) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     }
     match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => {
-            entry.area_mut().insert_str(text);
+            entry.area_mut().insert(&text);
         }
         Some(Layer::Edit(edit)) => {
-            edit.area.insert_str(text);
+            edit.area.insert(&text);
             return edit::changed(state);
         }
         Some(Layer::Line(line)) => line.text.push_str(text.lines().next().unwrap_or_default()),

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod label;
 pub mod model;
 pub mod recipe;
 pub mod rows;

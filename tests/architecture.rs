@@ -26,10 +26,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("train", &["error", "disk", "checkpoint", "model", "engine", "stories", "rows"]),
     ("eval", &["error", "stories"]),
     ("recipe", &["error", "stories", "eval"]),
-    ("app", &["error", "checkpoint", "engine", "rows", "train", "explain", "session"]),
-    ("widgets", &["error", "checkpoint", "engine", "app"]),
-    ("screens", &["error", "checkpoint", "engine", "app", "widgets"]),
-    ("tui", &["error", "checkpoint", "engine", "rows", "app", "screens", "widgets", "train", "session"]),
+    ("label", &["error", "checkpoint", "session", "eval"]),
+    ("app", &["error", "checkpoint", "engine", "rows", "train", "explain", "session", "label"]),
+    ("widgets", &["error", "checkpoint", "engine", "app", "label"]),
+    ("screens", &["error", "checkpoint", "engine", "app", "widgets", "session", "label"]),
+    (
+        "tui",
+        &["error", "checkpoint", "engine", "rows", "app", "screens", "widgets", "train", "session", "label"],
+    ),
     (
         "cli",
         &[
@@ -39,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "engine",
             "rows",
             "session",
+            "label",
             "doctor",
             "stories",
             "train",

@@ -153,6 +153,8 @@ pub struct Limits {
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
+    /// Whether both answers of a pair are on the screen with their critiques.
+    pub both_sides: bool,
     /// Where the panes stand: left, top, right, bottom (exclusive).
     pub panes: Vec<(Focus, [u16; 4])>,
     /// What stands where in them, for the mouse.
@@ -341,13 +343,18 @@ impl State {
         Some((take, stale))
     }
 
-    /// The ticket under which the critique on the screen is being written.
-    pub fn streaming(&self) -> Option<Ticket> {
-        let (shown, _) = self.critique_take()?;
-        let writes = |(_, job): &(&Ticket, &Job)| {
-            matches!(job, Job::Critique(..)) && job.takes().any(|id| id == shown.id)
+    /// The tickets under which the critiques on the screen are being written.
+    pub fn streaming(&self) -> Vec<Ticket> {
+        let of = |side| self.critique_take_of(side).map(|(take, _)| take.id);
+        let shown: Vec<TakeId> = match self.screen {
+            Screen::Compare => self.compared().iter().flatten().map(|take| take.id).collect(),
+            _ if self.limits.both_sides => [of(Side::Chosen), of(Side::Rejected)].into_iter().flatten().collect(),
+            _ => of(self.side).into_iter().collect(),
         };
-        self.running.iter().find(writes).map(|(ticket, _)| *ticket)
+        let writes = |(_, job): &(&Ticket, &Job)| {
+            matches!(job, Job::Critique(..)) && job.takes().any(|id| shown.contains(&id))
+        };
+        self.running.iter().filter(writes).map(|(ticket, _)| *ticket).collect()
     }
 
     /// Whether the screen lags behind the engine by more than a blink: what is told of it would flicker otherwise.

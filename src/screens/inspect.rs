@@ -66,6 +66,7 @@ fn pair(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &
         (_, Focus::Examples) => 40,
         _ => 0,
     };
+    limits.both_sides = true;
     let texts = if area.width < 140 && list > 0 { 0 } else { 10 };
     let columns = [Constraint::Length(list), Constraint::Fill(texts), Constraint::Fill(20)];
     let [left, middle, right] = Layout::horizontal(columns).areas(area);

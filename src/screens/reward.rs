@@ -60,8 +60,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
 pub fn draw_side(state: &State, side: Side, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let shown = state.critique_take_of(side);
     let reading = shown.map(|(take, stale)| reading(take, stale)).unwrap_or_default();
-    let title = format!("Reward, {}", side.name());
-    let inner = panel::draw(&title, reading, side == state.side, Frame::Box, theme, area, buffer);
+    // Which of them the keys go to.
+    let title = format!("Reward, {}{}", side.name(), if side == state.side { " ◂" } else { "" });
+    let inner = panel::draw(&title, reading, false, Frame::Box, theme, area, buffer);
     let take = shown.map(|(take, _)| take);
     let large = take.and_then(Take::large);
     let value = large.map(|(reward, _)| reward);
@@ -172,16 +173,20 @@ fn moved(state: &State, take: &Take) -> Option<String> {
 }
 
 fn list(lines: &[(&'static str, String)], theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let room = usize::from(area.width);
     for ((name, value), y) in lines.iter().zip(area.y..area.bottom()) {
-        let room = usize::from(area.width);
-        buffer.set_stringn(area.x, y, name, room, theme.style(Meaning::Dim));
-        // What stands in brackets is left out where there is no room: a number that is cut reads as another one.
-        let value = match value.split_once(" (") {
-            Some((number, _)) if value.width() + 13 > room => number,
-            _ => value,
-        };
-        if area.width > 13 {
-            buffer.set_stringn(area.x + 13, y, value, room - 13, theme.style(Meaning::Text));
+        // A number that is cut reads as another one: what stands in brackets is left out first, then the column.
+        let short = value.split_once(" (").map_or(value.as_str(), |(number, _)| number);
+        let value = if value.width() + COLUMN > room { short } else { value };
+        let at = if value.width() + COLUMN > room { name.width() + 1 } else { COLUMN };
+        if value.width() + at > room {
+            continue;
         }
+        buffer.set_string(area.x, y, name, theme.style(Meaning::Dim));
+        let at = u16::try_from(at).unwrap_or(u16::MAX);
+        buffer.set_string(area.x.saturating_add(at), y, value, theme.style(Meaning::Text));
     }
 }
+
+/// Cells before the values.
+const COLUMN: usize = 13;

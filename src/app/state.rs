@@ -348,7 +348,9 @@ impl State {
         let of = |side| self.critique_take_of(side).map(|(take, _)| take.id);
         let shown: Vec<TakeId> = match self.screen {
             Screen::Compare => self.compared().iter().flatten().map(|take| take.id).collect(),
-            _ if self.limits.both_sides => [of(Side::Chosen), of(Side::Rejected)].into_iter().flatten().collect(),
+            _ if self.limits.both_sides => {
+                [of(Side::Chosen), of(Side::Rejected)].into_iter().flatten().collect()
+            }
             _ => of(self.side).into_iter().collect(),
         };
         let writes = |(_, job): &(&Ticket, &Job)| {

@@ -83,14 +83,7 @@ pub fn draw(
 }
 
 /// The text with its cursor, coloured as far as the tokens that were scored last spell it.
-fn editing(
-    state: &State,
-    edit: &Edit,
-    theme: &Theme,
-    area: Rect,
-    buffer: &mut Buffer,
-    limits: &mut Limits,
-) {
+fn editing(state: &State, edit: &Edit, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let scored = state.critique_take().map(|(take, _)| take);
     let words = scored.map_or(&[][..], |take| take.tokens.split_last().map_or(&[][..], |(_, words)| words));
     let painted = Painted::new(words, &edit.text());

@@ -13,10 +13,8 @@ pub fn draw(entry: &Entry, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     let prompt_height = inner.height * 2 / 5;
     let upper = Rect { height: prompt_height, ..inner };
     let lower = Rect { y: inner.y + prompt_height, height: inner.height - prompt_height, ..inner };
-    let fields = [
-        ("Prompt", &entry.prompt, Field::Prompt, upper),
-        ("Answer", &entry.answer, Field::Answer, lower),
-    ];
+    let fields =
+        [("Prompt", &entry.prompt, Field::Prompt, upper), ("Answer", &entry.answer, Field::Answer, lower)];
     for (title, text, field, place) in fields {
         let focused = entry.field == field;
         let count = format!("{} lines", text.area().lines().len());

@@ -6,7 +6,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
 use super::{entry, found, samples, takes};
-use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Page, Palette, Spot, State, Steer, Target};
+use crate::app::{
+    Binding, Context, Help, Layer, Limits, Line, LineFor, Page, Palette, Spot, State, Steer, Target,
+};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};

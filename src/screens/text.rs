@@ -139,7 +139,8 @@ fn specials(state: &State) -> Vec<String> {
         let named = [Some(&rule.end_of_turn), rule.bos.as_ref(), rule.eos.as_ref(), rule.pad.as_ref()];
         all.extend(named.into_iter().flatten().map(|t| t.text.clone()));
     }
-    for take in [Side::Chosen, Side::Rejected].iter().filter_map(|side| state.take_of(state.selected, *side)) {
+    for take in [Side::Chosen, Side::Rejected].iter().filter_map(|side| state.take_of(state.selected, *side))
+    {
         all.extend(take.specials.iter().cloned());
     }
     all

@@ -142,8 +142,16 @@ fn what_is_wrong_is_said_in_the_words_of_the_command() {
     let data = data.to_str().unwrap();
     for (args, says, says_not) in [
         (vec!["doctor", "/nope"], "MODEL `/nope`: found nothing there", "--model /nope"),
-        (vec!["demo-report", "--out", file], "FILE: found a file, expected a folder. Give another path", "os error"),
-        (vec!["demo-model", "--out", file], "FILE: found a file, expected a folder. Give another path", "os error"),
+        (
+            vec!["demo-report", "--out", file],
+            "FILE: found a file, expected a folder. Give another path",
+            "os error",
+        ),
+        (
+            vec!["demo-model", "--out", file],
+            "FILE: found a file, expected a folder. Give another path",
+            "os error",
+        ),
         (
             vec!["train", "--recipe", "classic", "--model", "demo", "--data", data, "--out", file],
             "FILE: found a file, expected a folder. Give another path",

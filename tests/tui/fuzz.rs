@@ -105,7 +105,8 @@ const KEYS: &[&str] = &[
 ];
 
 /// What a run begins with.
-const BEGINNINGS: &[&str] = &["", "e", "a", "J J space", "J J space g c", "t", "N", "g g l l enter", "n", "p", ":"];
+const BEGINNINGS: &[&str] =
+    &["", "e", "a", "J J space", "J J space g c", "t", "N", "g g l l enter", "n", "p", ":"];
 
 /// What must never change of a take that is complete and in no editor: its answer, its critique, its reward.
 type Fixed = (Input, Vec<u32>, f32);
@@ -116,7 +117,8 @@ fn fixed(stage: &Stage) -> HashMap<TakeId, Fixed> {
         _ => None,
     });
     let whole = stage.state.takes.iter().filter(|t| Some(t.id) != open);
-    let settled = whole.filter_map(|t| Some((t.id, (t.input.clone(), t.ids(usize::MAX), t.settled()?.reward))));
+    let settled =
+        whole.filter_map(|t| Some((t.id, (t.input.clone(), t.ids(usize::MAX), t.settled()?.reward))));
     settled.collect()
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{compare, copy, edit, entry, find, jobs, ready, takes, tokens};
 use crate::app::{
-    Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State, Steer,
-    TakeList, TextBox,
+    Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State,
+    Steer, TakeList, TextBox,
 };
 
 /// Lines of a page step.
@@ -469,10 +469,7 @@ fn other_field(state: &mut State) {
     }
 }
 
-fn with_area(
-    state: &mut State,
-    change: impl Fn(&mut TextBox) -> bool,
-) -> Vec<Effect> {
+fn with_area(state: &mut State, change: impl Fn(&mut TextBox) -> bool) -> Vec<Effect> {
     let done = match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => change(entry.area_mut()),
         Some(Layer::Edit(edit)) => change(&mut edit.area),

@@ -1,7 +1,9 @@
 //! `/`: words looked for in the visible texts, in the list of examples, in the help.
 
 use super::act;
-use crate::app::{Anchor, Code, Example, Focus, Help, Key, Layer, Page, Pattern, Search, Side, State, Typing};
+use crate::app::{
+    Anchor, Code, Example, Focus, Help, Key, Layer, Page, Pattern, Search, Side, State, Typing,
+};
 use crate::checkpoint::Prompt;
 
 /// Rows left above a match.

@@ -404,6 +404,19 @@ impl State {
         self.info().is_some_and(|i| i.spec.method == Method::Classic)
     }
 
+    /// How a take came about, in a few words: also that its answer is another one than that of the take before.
+    pub fn how(&self, take: &Take) -> String {
+        let words = take.how.words();
+        let before = take.parent.and_then(|id| self.takes.get(id));
+        let edited = take.how != super::How::Edited && before.is_some_and(|b| b.input != take.input);
+        if edited { format!("answer edited, {words}") } else { words }
+    }
+
+    /// A take's name, or its number with how it came about.
+    pub fn title(&self, take: &Take) -> String {
+        take.name.clone().unwrap_or_else(|| format!("#{} {}", take.id.0 + 1, self.how(take)))
+    }
+
     /// Shows a take at its example's answer.
     pub fn show(&mut self, id: TakeId) {
         if let Some(take) = self.takes.get(id) {

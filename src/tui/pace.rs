@@ -240,7 +240,7 @@ mod tests {
         let begin = Instant::now();
         let both = [MINE, Ticket(8)];
         let mut pacer = Tokens::default();
-        let mut there = [0, 0];
+        let mut there = [0_usize; 2];
         let mut tell = |events: Vec<Event>| {
             for event in events {
                 there[usize::from(ticket(&event) != Some(MINE))] += 1;

@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "pty/label.rs"]
+mod label;
 #[path = "pty/looks.rs"]
 mod looks;
 #[path = "pty/outside.rs"]
@@ -254,7 +256,7 @@ fn what_dependencies_note_goes_to_the_log_not_to_the_screen() {
     terminal.settle();
     let sent = terminal.sent();
     assert!(!sent.contains("noted by log") && !sent.contains("noted by tracing"));
-    terminal.keys("gl");
+    terminal.keys("gL");
     terminal.wait_for("noted by log");
     terminal.wait_for("noted by tracing");
     terminal.keys("qq");

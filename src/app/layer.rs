@@ -1,6 +1,6 @@
 //! What lies over the screen: help, text entry, an error in full, the palette, a question.
 
-use super::{Edit, Search, TakeId, TextBox};
+use super::{Edit, Pairs, Reviewing, Search, TakeId, TextBox, Writing};
 
 /// A layer; the topmost gets the keys.
 #[derive(Clone, Debug)]
@@ -25,6 +25,16 @@ pub enum Layer {
     Detail(Page),
     /// Actions by name.
     Palette(Palette),
+    /// The pairs of the Label screen.
+    Pairs(Pairs),
+    /// A critique being reviewed.
+    Review(Reviewing),
+    /// Reason tags; which one is picked, and whether they are for all marked pairs.
+    Tags(usize, bool),
+    /// A note or a critique being typed.
+    Writing(Box<Writing>),
+    /// The guidelines; lines scrolled.
+    Guidelines(usize),
     /// "Really quit?", and what would be lost.
     Quit(String),
 }
@@ -94,6 +104,8 @@ pub enum LineFor {
     Name(TakeId),
     /// The folder of the model to compare with.
     Model,
+    /// The order in which pairs come.
+    Order,
 }
 
 /// A line being typed.

@@ -233,7 +233,9 @@ impl<'a> Parser<'a> {
             "None" | "nan" | "inf" | "-inf" if self.python => Value::Null,
             "array" if self.python => return self.array(depth),
             // A row's id is its name: where no integer type holds the number, it stays digit for digit, as text.
-            _ if depth == 1 && self.column.as_deref() == Some("id") && is_long(word) => Value::String(word.into()),
+            _ if depth == 1 && self.column.as_deref() == Some("id") && is_long(word) => {
+                Value::String(word.into())
+            }
             _ => match serde_json::from_str::<Number>(word) {
                 Ok(number) => Value::Number(number),
                 Err(_) if infinite(word) => Value::Null,

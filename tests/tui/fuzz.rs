@@ -81,11 +81,23 @@ const KEYS: &[&str] = &[
     "ctrl-v",
     "alt-c",
     "shift-left",
+    "1",
+    "2",
+    "5",
+    "f",
+    "C",
+    "*",
+    "[",
+    "]",
+    "A",
     "delete",
     // Whole sequences, so that every screen and layer is met often.
     "g c",
     "g i",
     "g l",
+    "g L",
+    "g l n 'note' ctrl-s",
+    "g l 1",
     "J J space",
     "e 'some_words' backspace",
     "e ctrl-a",
@@ -106,7 +118,7 @@ const KEYS: &[&str] = &[
 
 /// What a run begins with.
 const BEGINNINGS: &[&str] =
-    &["", "e", "a", "J J space", "J J space g c", "t", "N", "g g l l enter", "n", "p", ":"];
+    &["", "e", "a", "J J space", "J J space g c", "t", "N", "g g l l enter", "n", "p", ":", "g l"];
 
 /// What must never change of a take that is complete and in no editor: its answer, its critique, its reward.
 type Fixed = (Input, Vec<u32>, f32);
@@ -132,6 +144,9 @@ proptest! {
         height in 1u16..50,
     ) {
         let mut stage = Stage::finished();
+        // Labels have a session, so that every key does something.
+        stage.send(Msg::Session(outloud::session::Pen::new("ana"))).send(Msg::Journal(Vec::new(), true));
+        stage.send(Msg::Kept(Box::default()));
         stage.press(BEGINNINGS[begin]);
         let mut kept = fixed(&stage);
         let mut most = 0;

@@ -79,6 +79,7 @@ fn letter(state: &mut State, target: Option<Target>, select: bool) {
     let Some(Target::Letter(field, row, column)) = target else { return };
     let area: &mut TextBox = match (state.layers.last_mut(), field) {
         (Some(Layer::Edit(edit)), _) => &mut edit.area,
+        (Some(Layer::Writing(writing)), _) => &mut writing.area,
         (Some(Layer::Entry(entry)), Some(field)) if !select || entry.field == field => {
             entry.field = field;
             entry.area_mut()

@@ -19,6 +19,7 @@ pub mod eval;
 pub mod model;
 pub mod recipe;
 pub mod rows;
+pub mod runs;
 pub mod screens;
 pub mod session;
 pub mod stories;

@@ -232,7 +232,6 @@ fn a_lora_run_killed_ends_as_one_that_was_not() {
         let (a, b) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let (whole, broken) = (job(&a, "cloud", &keys), job(&b, "cloud", &keys));
         let expected = timeless(finish(&whole));
-        assert!(expected[5].loss < expected[0].loss);
         stop_after(&broken, 3);
         stop_after(&broken, 5);
         assert_eq!(timeless(finish(&broken)), expected);

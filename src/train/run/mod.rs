@@ -9,8 +9,8 @@ mod result;
 mod rows;
 pub mod state;
 pub mod status;
-mod tensors;
 mod tensorboard;
+mod tensors;
 mod watch;
 
 use std::fs::{File, OpenOptions, TryLockError};

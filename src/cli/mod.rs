@@ -18,7 +18,9 @@ pub mod demo_model;
 pub mod demo_report;
 pub mod doctor;
 mod doctor_text;
+pub mod export;
 pub mod host;
+mod import;
 pub mod interrupt;
 pub mod model;
 pub mod open;
@@ -106,6 +108,8 @@ pub enum Command {
     Stories(stories::StoriesArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
     Session(session::SessionArgs),
+    /// Write a session's labels for trainers and other annotation tools.
+    Export(export::ExportArgs),
     /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell.
@@ -150,6 +154,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::DemoReport(args)) => demo_report::demo_report(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Session(args)) => session::session(&args),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Exit, say};
+use crate::app::Example;
 use crate::exchange::{self, Columns, Known, Meanings};
 use crate::label::choices;
 use crate::session::Folder;
@@ -39,11 +40,19 @@ fn meaning(text: &str) -> std::result::Result<(String, String), String> {
     if known { Ok((value.trim().to_owned(), words.trim().to_owned())) } else { Err(expected()) }
 }
 
-/// Takes the files in. `annotator` is whose labels are that name nobody; `known` the rows of the data.
+/// Takes the files in. `annotator` is whose labels are that name nobody; `examples` are the rows of the data.
 ///
 /// # Errors
 /// What is wrong with the session, a file, or the disk.
-pub fn import(args: &ImportArgs, folder: &Folder, annotator: Option<&str>, known: &[Known]) -> Result<Exit> {
+pub fn import(
+    args: &ImportArgs,
+    folder: &Folder,
+    annotator: Option<&str>,
+    examples: Vec<Example>,
+) -> Result<Exit> {
+    let good = examples.into_iter().enumerate().filter(|(_, example)| example.fault.is_none());
+    let known: Vec<Known> =
+        good.map(|(row, example)| Known { id: example.id.clone(), row, example: example.kept() }).collect();
     let columns = Columns(args.columns.iter().cloned().collect());
     let meanings = Meanings(args.meaning.iter().cloned().collect());
     let mut exit = Exit::Ok;
@@ -56,7 +65,7 @@ pub fn import(args: &ImportArgs, folder: &Folder, annotator: Option<&str>, known
                 continue;
             }
         };
-        let done = exchange::import(folder, &read, annotator, known)?;
+        let done = exchange::import(folder, &read, annotator, &known)?;
         for bad in &done.bad {
             say(bad);
             exit = Exit::Failed;

@@ -14,6 +14,7 @@ use crate::{Error, Result};
 
 pub mod batch;
 pub mod critique;
+pub mod data;
 pub mod demo_model;
 pub mod demo_report;
 pub mod doctor;
@@ -22,6 +23,8 @@ pub mod export;
 pub mod host;
 mod import;
 pub mod interrupt;
+pub mod label;
+mod label_line;
 pub mod model;
 pub mod open;
 pub mod options;
@@ -98,6 +101,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Say what data files hold: shape, rows, bad rows with their reasons.
+    Data(data::DataArgs),
     /// Train a reward model in a folder; the same command resumes.
     Train(train::TrainArgs),
     /// Make the demo model and its twins from nothing.
@@ -106,6 +111,8 @@ pub enum Command {
     DemoReport(demo_report::DemoReportArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
+    /// Label pairs: on the screen, or by lines from standard input.
+    Label(label::LabelArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
     Session(session::SessionArgs),
     /// Write a session's labels for trainers and other annotation tools.
@@ -149,10 +156,12 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Data(args)) => data::data(&args),
         Some(Command::Train(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::DemoReport(args)) => demo_report::demo_report(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
+        Some(Command::Label(args)) => label::label(args),
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Doctor(args)) => args.run(),

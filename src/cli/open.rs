@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, model::ModelArgs};
-use crate::Result;
 use crate::engine::EngineConfig;
 use crate::session;
-use crate::tui::{self, ColorChoice, OpenOptions, SessionOptions};
+use crate::tui::{self, ColorChoice, LabelOptions, OpenOptions, SessionOptions};
+use crate::{Error, Result};
 
 /// How the screen looks.
 #[derive(Clone, Debug, Args)]
@@ -22,9 +22,13 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
-    /// Keep takes in a session, and open where it stood: a path, a name in the default place, or `auto` for one of these files
+    /// Keep takes and labels in this session, and open where it stood: a path, or a name in the default place. Without it, or
+    /// with `auto`: the one of these files under $XDG_DATA_HOME/outloud/sessions
     #[arg(long, value_name = "SESSION")]
     pub session: Option<PathBuf>,
+    /// Keep nothing
+    #[arg(long, conflicts_with = "session")]
+    pub no_session: bool,
     /// Who works here, in the session's events
     #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
     pub annotator: Option<String>,
@@ -38,12 +42,29 @@ pub struct ScreenArgs {
 /// # Errors
 /// `Usage` without a terminal; what is wrong with the model's path, the theme, the key map, the terminal.
 pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Result<Exit> {
-    let session = match &screen.session {
-        None => None,
-        Some(word) if word.as_os_str() == "auto" => Some(tui::session_of(&files)?),
-        Some(word) => Some(session::named_path(word)?),
+    open_on(model, screen, files, None)
+}
+
+/// [`open`], on the Label screen if there is something set for it.
+///
+/// # Errors
+/// As [`open`]; what is wrong with what is set.
+pub(super) fn open_on(
+    model: &ModelArgs,
+    screen: &ScreenArgs,
+    files: Vec<PathBuf>,
+    label: Option<LabelOptions>,
+) -> Result<Exit> {
+    let asked = screen.session.is_some() || label.is_some();
+    let session = match screen.no_session {
+        true if label.is_some() => {
+            return Err(Error::Usage("labels are kept in a session: leave --no-session out".into()));
+        }
+        true => None,
+        false if asked => Some(session_of(screen, &files)?),
+        false => default_session(screen, &files),
     };
-    let session = session.map(|path| SessionOptions { path, annotator: annotator(screen) });
+    let label_session = session.clone();
     let options = OpenOptions {
         model: model.source()?,
         device: model.device()?,
@@ -53,6 +74,9 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         no_mouse: screen.no_mouse,
         plain: screen.plain,
         session,
+        label_session,
+        label: label.is_some(),
+        labelling: label.unwrap_or_default(),
     };
     tui::check_terminal(&options)?;
     let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };
@@ -63,6 +87,34 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
     Ok(match code.checked_sub(128) {
         Some(signal) => Exit::Signal(signal),
         None => Exit::Ok,
+    })
+}
+
+/// The session that is named, else that of the files.
+///
+/// # Errors
+/// When there is no home folder.
+pub(super) fn session_of(screen: &ScreenArgs, files: &[PathBuf]) -> Result<SessionOptions> {
+    let path = match &screen.session {
+        Some(word) if word.as_os_str() != "auto" => session::named_path(word)?,
+        _ => tui::session_of(files)?,
+    };
+    Ok(SessionOptions { path, annotator: annotator(screen) })
+}
+
+/// The session of the files, if it can be had: nobody asked for it, so nothing fails for it. What comes through a pipe is other data
+/// each time.
+fn default_session(screen: &ScreenArgs, files: &[PathBuf]) -> Option<SessionOptions> {
+    if files.iter().any(|file| file.as_os_str() == "-") {
+        return None;
+    }
+    let options = session_of(screen, files).and_then(|options| {
+        let folder = session::Folder::open(&options.path)?;
+        Ok((folder.read_only().is_none()).then_some(options))
+    });
+    options.unwrap_or_else(|error| {
+        tracing::warn!(%error, "no session");
+        None
     })
 }
 

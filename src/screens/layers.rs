@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
-use super::{entry, samples, takes};
+use super::{entry, label_layers, samples, takes};
 use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Palette, State, Steer};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
@@ -22,6 +22,15 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Entry(text) => entry::draw(text, theme, body, buffer),
             // Drawn in its pane.
             Layer::Edit(_) => {}
+            Layer::Pairs(list) => label_layers::pairs(state, list, theme, body, buffer, limits),
+            Layer::Review(at) => label_layers::review(state, *at, theme, body, buffer, limits),
+            Layer::Tags(picked, all) => {
+                label_layers::tags(state, *picked, *all, theme, body, buffer, limits);
+            }
+            Layer::Writing(text) => label_layers::writing(text, theme, body, buffer),
+            Layer::Guidelines(scroll) => {
+                label_layers::guidelines(state, *scroll, theme, body, buffer, limits);
+            }
             Layer::Takes(list) => takes::draw(state, list, theme, body, buffer, limits),
             Layer::Samples(picked) => samples::draw(state, *picked, theme, body, buffer, limits),
             Layer::Steer(steer) => self::steer(state, *steer, theme, body, buffer, limits),
@@ -41,7 +50,10 @@ const KEYS: u16 = 24;
 fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let below = state.layers.iter().rev().find(|layer| !matches!(layer, Layer::Help(_) | Layer::Search(_)));
     let first: &[Context] = match below {
-        Some(Layer::Edit(_)) => &[Context::Edit],
+        Some(Layer::Edit(_) | Layer::Writing(_)) => &[Context::Edit],
+        Some(Layer::Pairs(_)) => &[Context::Pairs, Context::Global],
+        Some(Layer::Review(_)) => &[Context::Review, Context::Global],
+        Some(Layer::Tags(..)) => &[Context::Tags, Context::Global],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
         Some(Layer::Samples(_) | Layer::Steer(_)) => &[Context::List, Context::Global],
         _ => State::screen_contexts(state.screen, state.focus),
@@ -189,6 +201,7 @@ fn line(typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let title = match typed.purpose {
         LineFor::Name(id) => format!("Name of take #{}", id.0 + 1),
         LineFor::Model => "Folder of the other model, or demo".to_owned(),
+        LineFor::Order => "Order: file, random, by:COLUMN, margin, spread, tone, contradiction".to_owned(),
     };
     let inner = panel::popup(&title, 72, 3, theme, area, buffer);
     let room = usize::from(inner.width).saturating_sub(1);

@@ -11,6 +11,9 @@ mod entry;
 mod examples;
 mod found;
 mod inspect;
+mod label;
+mod label_layers;
+mod label_strip;
 mod layers;
 pub mod plain;
 mod reward;
@@ -43,6 +46,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Li
     match state.screen {
         Screen::Inspect => inspect::draw(state, theme, body, buffer, &mut limits),
         Screen::Compare => compare::draw(state, theme, body, buffer, &mut limits),
+        Screen::Label => label::draw(state, theme, body, buffer, &mut limits),
     }
     layers::draw(state, theme, area, buffer, &mut limits);
     limits

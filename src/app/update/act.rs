@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, edit, entry, find, jobs, ready, takes, tokens};
+use super::{compare, copy, edit, entry, find, jobs, label, ready, takes, tokens};
 use crate::app::{
     Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
     TakeList,
@@ -44,6 +44,9 @@ pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Ef
 }
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if let Some(effects) = label::act(state, action) {
+        return effects;
+    }
     match action {
         Action::RunOrStop if state.screen == Screen::Compare => return compare::run(state),
         Action::RunOrStop => {
@@ -71,6 +74,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::GoOn => {
             return match state.layers.last() {
                 Some(Layer::Edit(_)) => edit::go_on(state),
+                Some(Layer::Writing(_)) => Vec::new(),
                 _ => edit::go_on_here(state),
             };
         }
@@ -180,6 +184,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyText => {
             let area = match state.layers.last_mut() {
                 Some(Layer::Edit(edit)) => &mut edit.area,
+                Some(Layer::Writing(writing)) => &mut writing.area,
                 Some(Layer::Entry(entry)) => entry.area_mut(),
                 _ => return Vec::new(),
             };
@@ -204,6 +209,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
+        // The rest belongs to labels, and was done.
+        _ => {}
     }
     Vec::new()
 }
@@ -351,6 +358,9 @@ pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<
 }
 
 fn step(state: &mut State, by: i32) {
+    if label::step(state, by) {
+        return;
+    }
     let moved = |at: usize| at.saturating_add_signed(by as isize);
     match (state.layers.last_mut(), state.focus) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
@@ -383,6 +393,9 @@ fn step(state: &mut State, by: i32) {
 }
 
 fn to_end(state: &mut State, last: bool) {
+    if label::step(state, if last { i32::MAX } else { i32::MIN }) {
+        return;
+    }
     match (state.layers.last_mut(), state.focus) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
@@ -416,6 +429,10 @@ fn to_end(state: &mut State, last: bool) {
 
 /// To a row, counted from 0: of the list, of a text; of the critique, to a token.
 fn to_place(state: &mut State, place: usize) {
+    if label::step(state, i32::MIN) {
+        label::step(state, i32::try_from(place).unwrap_or(i32::MAX));
+        return;
+    }
     match (state.layers.last_mut(), state.focus) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = place.min(state.limits.layer);
@@ -477,11 +494,13 @@ fn with_area(
     let done = match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => change(entry.area_mut()),
         Some(Layer::Edit(edit)) => change(&mut edit.area),
+        Some(Layer::Writing(writing)) => change(&mut writing.area),
         _ => return Vec::new(),
     };
     if !done {
         state.note = Some("nothing to do".into());
     }
+    label::changed(state);
     edit::changed(state)
 }
 
@@ -516,6 +535,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
             match line.purpose {
                 LineFor::Name(id) => state.takes.name(id, &line.text),
                 LineFor::Model => return compare::load(state, &line.text),
+                LineFor::Order => label::set_order(state, &line.text),
             }
         }
         _ => {}

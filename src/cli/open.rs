@@ -64,7 +64,8 @@ pub(super) fn open_on(
         false if asked => Some(session_of(screen, &files)?),
         false => default_session(screen, &files),
     };
-    let label_session = session.clone();
+    // The one that is opened when labels are given and there is none yet.
+    let label_session = session_of(screen, &files).ok().filter(|_| !screen.no_session);
     let options = OpenOptions {
         model: model.source()?,
         device: model.device()?,

@@ -73,7 +73,8 @@ fn read_bytes(name: &str, bytes: Vec<u8>, columns: &Columns, meanings: &Meanings
     if read.records.is_empty() && read.log.is_none() {
         let found = match read.bad.first() {
             Some(first) => format!("no label in {all} rows; the first: {first}"),
-            None if all == 0 => return Ok(read),
+            None if all == 0 && !cell => return Ok(read),
+            None if all == 0 => "a line of a table and no rows".to_owned(),
             None => "no label".to_owned(),
         };
         return Err(Error::invalid(

@@ -205,7 +205,7 @@ fn packed_files_are_read_and_what_is_none_is_named() {
     assert_eq!(read("a.jsonl.zst").unwrap().records.len(), read("b.jsonl").unwrap().records.len());
     let broken: [(&str, &[u8], &str); 6] = [
         ("cut.zst", &packed[..packed.len() / 2], "cut off or damaged"),
-        ("page.html", b"<html><body>404</body></html>", "no label in"),
+        ("page.html", b"<html><body>404</body></html>", "a line of a table and no rows"),
         ("list.json", b"[{\"id\": 1,", "breaks off"),
         ("other.csv", b"name,age\nx,1\n", "nothing says which example"),
         ("nothing.parquet", b"PAR1 and no more", "Parquet"),

@@ -20,3 +20,5 @@ mod formats;
 mod loaders;
 #[path = "exchange/sample.rs"]
 mod sample;
+#[path = "exchange/taking.rs"]
+mod taking;

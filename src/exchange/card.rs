@@ -152,7 +152,11 @@ fn agreements(about: &About<'_>, text: &mut String) {
 }
 
 fn estimate(e: &Estimate) -> String {
-    if e.value.is_finite() { format!("{:.3} [{:.3}, {:.3}]", e.value, e.low, e.high) } else { "–".into() }
+    match (e.value.is_finite(), e.low.is_finite() && e.high.is_finite()) {
+        (true, true) => format!("{:.3} [{:.3}, {:.3}]", e.value, e.low, e.high),
+        (true, false) => format!("{:.3} [–]", e.value),
+        (false, _) => "–".into(),
+    }
 }
 
 fn sources(about: &About<'_>, text: &mut String) {

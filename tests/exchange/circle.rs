@@ -161,7 +161,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn any_session_goes_round(
         examples in (example(0), example(1), example(2), example(3)), words in prop::collection::vec(word(), 1..12),

@@ -360,9 +360,12 @@ fn child_whose_loop_panics() {
 #[ignore = "run in a pseudo-terminal by what_dependencies_note_goes_to_the_log_not_to_the_screen"]
 fn child_whose_dependencies_note() {
     std::thread::spawn(|| {
-        std::thread::sleep(Duration::from_millis(500));
-        log::warn!(target: "tokenizers", "noted by log");
-        tracing::warn!("noted by tracing");
+        // The log is opened some time after the start.
+        for _ in 0..1000 {
+            std::thread::sleep(Duration::from_millis(300));
+            log::warn!(target: "tokenizers", "noted by log");
+            tracing::warn!("noted by tracing");
+        }
     });
     child(|script| script.pace = Duration::from_millis(50));
 }

@@ -111,7 +111,7 @@ fn signals_restore_the_terminal_and_give_their_status() {
 #[test]
 fn killed_it_opens_where_it_stood() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let mut terminal = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut terminal = Terminal::start_at(&home, &[], (120, 40));
     terminal.wait_for(FINISHED);
     // The second example, critiqued; its place is written a few seconds later at most.
     terminal.keys("]");
@@ -131,7 +131,7 @@ fn killed_it_opens_where_it_stood() {
         .wait_until("two takes and a view on the disk", |_| view(&session).0 == 2 && view(&session).1 >= 1);
     terminal.signal("KILL");
     terminal.exit();
-    let mut again = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut again = Terminal::start_at(&home, &[], (120, 40));
     again.wait_for(FINISHED);
     again.keys("q");
     assert_eq!(again.exit(), 0);
@@ -383,7 +383,7 @@ fn a_terminal_that_vanishes_ends_the_program() {
     let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
     let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
     command.env("TERM", "xterm-256color");
-    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
         command.env(name, home.path());
     }
     let mut child = pair.slave.spawn_command(command).unwrap();

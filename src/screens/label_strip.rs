@@ -154,12 +154,7 @@ fn others(state: &State, index: usize) -> String {
         } else {
             format!(" ({})", standing.value.reasons.join(", "))
         };
-        Some(format!(
-            "{}: {}{}",
-            one_line(by),
-            words.get(at).copied().unwrap_or_default(),
-            one_line(&tags)
-        ))
+        Some(format!("{}: {}{}", one_line(by), words.get(at).copied().unwrap_or_default(), one_line(&tags)))
     });
     all.collect::<Vec<_>>().join(" · ")
 }

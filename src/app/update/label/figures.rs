@@ -70,7 +70,11 @@ fn table(state: &State) -> String {
     );
     for two in found.between.iter().chain(&found.model) {
         let (raw, kappa) = (figure(&two.raw), figure(&two.kappa));
-        let _ = write!(text, "\n{} and {}, {} pairs\n    same side {raw}   kappa {kappa}", two.a, two.b, two.raw.n);
+        let _ = write!(
+            text,
+            "\n{} and {}, {} pairs\n    same side {raw}   kappa {kappa}",
+            two.a, two.b, two.raw.n
+        );
         if let Some(weighted) = &two.weighted {
             let _ = write!(text, "   weighted {}", figure(weighted));
         }

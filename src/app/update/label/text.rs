@@ -148,7 +148,9 @@ fn digest(state: &mut State, example: usize, answer: usize) -> Option<Digest> {
     let known = state.desk.critiques.get(&id);
     // What is known of its tokens may still grow; once somebody spoke of it, or a session holds it, it is that one.
     let kept = state.takes.get(id).is_some_and(|take| take.kept.is_some());
-    if let Some(known) = known.filter(|known| kept || state.desk.review(example, answer, Some(*known)).is_some()) {
+    if let Some(known) =
+        known.filter(|known| kept || state.desk.review(example, answer, Some(*known)).is_some())
+    {
         return Some(known.clone());
     }
     let digest = object(state, example, answer)?.digest;

@@ -265,6 +265,7 @@ impl Dataset {
                 if file.shape.is_none() {
                     file.shape = reading.shape.clone();
                 }
+                file.format = Some(reading.records.about().format);
                 if file.columns.len() < reading.columns.len() {
                     file.columns.clone_from(&reading.columns);
                 }

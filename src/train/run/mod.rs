@@ -171,6 +171,9 @@ fn collate(config: &Config, start: &Start, data: &Data) -> Result<(Vec<PairRows>
             rows.len()
         ));
     }
+    if data.undecided > 0 {
+        notes.push(format!("{} rows are left out: neither answer is better", data.undecided));
+    }
     if config.method.has_critique() && all().all(|r| r.target_count() == 0) {
         return Err(Error::invalid(
             data.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "),

@@ -60,7 +60,8 @@ const EXPECTED: [(&str, &str, (usize, usize, usize)); 38] = [
 #[test]
 fn every_shape_is_recognised() {
     for (name, shape, counts) in EXPECTED {
-        let extension = ["jsonl", "json", "csv"].into_iter().find(|e| fixture(&format!("{name}.{e}")).exists());
+        let extension =
+            ["jsonl", "json", "csv"].into_iter().find(|e| fixture(&format!("{name}.{e}")).exists());
         let data = load(&fixture(&format!("{name}.{}", extension.unwrap())));
         let file = &data.files()[0];
         assert_eq!(file.shape.as_ref().map(|s| s.name()), Some(shape), "{name}");
@@ -77,9 +78,27 @@ fn first(name: &str) -> Example {
 #[test]
 fn the_better_answer_is_the_better_one() {
     for name in [
-        "cloud", "hh", "llmbar", "nectar", "openai", "orca", "pandalm", "rewardbench", "rewardbench-2", "safe-rlhf",
-        "sharegpt-dpo", "shp", "stack-exchange", "trl-explicit", "trl-implicit", "trl-parts", "ultrafeedback",
-        "ultrafeedback-binarized", "webgpt", "arena-ab", "helpsteer-preference",
+        "cloud",
+        "hh",
+        "llmbar",
+        "nectar",
+        "openai",
+        "orca",
+        "pandalm",
+        "rewardbench",
+        "rewardbench-2",
+        "safe-rlhf",
+        "sharegpt-dpo",
+        "shp",
+        "stack-exchange",
+        "trl-explicit",
+        "trl-implicit",
+        "trl-parts",
+        "ultrafeedback",
+        "ultrafeedback-binarized",
+        "webgpt",
+        "arena-ab",
+        "helpsteer-preference",
     ] {
         let example = first(name);
         let (better, worse) = example.pair().unwrap();
@@ -127,10 +146,19 @@ fn verdicts_of_all_kinds() {
     assert_eq!(pairs("llmbar"), [[(1, 0)], [(0, 1)]]);
     assert_eq!(pairs("helpsteer-preference"), [[(0, 1)], [(1, 0)]]);
     let rows = |winners: &[serde_json::Value]| {
-        let row = |w| json!({"prompt": "p", "answer_1": "a", "answer_2": "b", "winner": w}).to_string() + "\n";
+        let row =
+            |w| json!({"prompt": "p", "answer_1": "a", "answer_2": "b", "winner": w}).to_string() + "\n";
         of("x.jsonl", winners.iter().map(row).collect::<String>())
     };
-    let data = rows(&[json!(1), json!(2), json!(0), json!("answer_2"), json!("Answer 1"), json!("Both"), json!(null)]);
+    let data = rows(&[
+        json!(1),
+        json!(2),
+        json!(0),
+        json!("answer_2"),
+        json!("Answer 1"),
+        json!("Both"),
+        json!(null),
+    ]);
     let found: Vec<_> = examples(&data).into_iter().map(|e| e.pairs).collect();
     assert_eq!(found, [vec![(0, 1)], vec![(1, 0)], vec![(1, 0)], vec![(0, 1)], vec![]]);
     assert_eq!(data.files()[0].ties, 2);
@@ -169,7 +197,8 @@ fn critiques_scores_and_labels() {
 #[test]
 fn other_names_are_told() {
     let row = json!({"frage": "q", "gut": "g", "schlecht": "s", "prompt": 3});
-    let (_folder, path) = file("x.jsonl", format!("{row}\n{{\"frage\": \"q\", \"gut\": null, \"schlecht\": \"s\"}}\n"));
+    let (_folder, path) =
+        file("x.jsonl", format!("{row}\n{{\"frage\": \"q\", \"gut\": null, \"schlecht\": \"s\"}}\n"));
     assert_eq!(load(&path).files()[0].shape, None);
     assert_eq!(load(&path).bad().len(), 2);
     for map in ["prompt=frage,chosen=gut,rejected=schlecht", "frage = prompt, gut=chosen,schlecht=rejected"] {

@@ -1,8 +1,9 @@
-//! Training rows: preference pairs of any file that `data` reads, with their critiques.
+//! Training rows: preference pairs of any file that `data` reads, with their critiques and perhaps a `margin`.
 
 use std::fs::File;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::config::Loss;
@@ -24,6 +25,8 @@ pub struct Pair {
     pub chosen: Answer,
     /// The worse answer.
     pub rejected: Answer,
+    /// Column `margin`: how far the rewards are to be apart; 0 without.
+    pub margin: f64,
 }
 
 /// An answer and its critique.
@@ -132,12 +135,20 @@ fn pairs_of(place: &str, example: &Example, loss: Loss) -> Result<Vec<Pair>, Str
         };
         Ok::<_, String>(Answer { before: before.clone(), text: text.clone(), feedback })
     };
+    let margin = match example.rest.get("margin") {
+        None | Some(Value::Null) => 0.0,
+        Some(Value::String(text)) => {
+            text.trim().parse().map_err(|_: std::num::ParseFloatError| "margin: no number")?
+        }
+        Some(value) => value.as_f64().ok_or("margin: no number")?,
+    };
     let pair = |&(better, worse): &(usize, usize)| {
         Ok(Pair {
             place: place.to_owned(),
             prompt: example.prompt.clone(),
             chosen: answer(better, "chosen")?,
             rejected: answer(worse, "rejected")?,
+            margin,
         })
     };
     example.pairs.iter().map(pair).collect()

@@ -147,7 +147,8 @@ impl Sources {
             rows.notes.extend(lengths(kind, set, max_len));
         }
         if self.data.undecided > 0 {
-            notes.push(format!("{} rows are left out: neither answer is better", self.data.undecided));
+            let left_out = self.data.undecided;
+            rows.notes.push(format!("{left_out} rows are left out: neither answer is better"));
         }
         if self.data.ties > 0 {
             rows.notes.push(format!(

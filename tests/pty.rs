@@ -29,6 +29,11 @@ const FINISHED: &str = "re-encoded";
 fn finished(size: (u16, u16)) -> Terminal {
     let mut terminal = Terminal::start(&[], size);
     terminal.wait_for(FINISHED);
+    let waits = ["re-encoded …", "re-encoded   …"];
+    terminal.wait_until("both readings", |t| {
+        let text = t.text();
+        !waits.iter().any(|wait| text.contains(wait))
+    });
     terminal.settle();
     terminal
 }

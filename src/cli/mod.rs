@@ -21,7 +21,9 @@ pub mod demo_model;
 pub mod demo_report;
 pub mod doctor;
 mod doctor_text;
+pub mod export;
 pub mod host;
+mod import;
 pub mod interrupt;
 pub mod label;
 mod label_line;
@@ -123,6 +125,8 @@ pub enum Command {
     Label(label::LabelArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
     Session(session::SessionArgs),
+    /// Write a session's labels for trainers and other annotation tools.
+    Export(export::ExportArgs),
     /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell.
@@ -172,6 +176,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Label(args)) => label::label(args),
         Some(Command::Session(args)) => session::session(&args),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),

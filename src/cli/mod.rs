@@ -93,7 +93,7 @@ pub struct Cli {
     /// Colours, theme, mouse.
     #[command(flatten)]
     pub screen: open::ScreenArgs,
-    /// Rows to open (JSON lines).
+    /// Rows to open: any file that `outloud data` reads, `-` for standard input.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
@@ -189,7 +189,9 @@ fn dispatch(cli: Cli) -> Result<Exit> {
 
 /// A first word that is no file is most likely a mistyped subcommand.
 fn check_files(files: &[PathBuf]) -> Result<()> {
-    let Some(missing) = files.iter().find(|f| f.as_os_str() != "-" && !f.exists()) else { return Ok(()) };
+    let pattern = |f: &PathBuf| f.to_string_lossy().contains(['*', '?', '[']);
+    let missing = files.iter().find(|f| f.as_os_str() != "-" && !f.exists() && !pattern(f));
+    let Some(missing) = missing else { return Ok(()) };
     let word = missing.to_string_lossy();
     let near = Cli::command()
         .get_subcommands()

@@ -14,6 +14,7 @@ use crate::{Error, Result};
 
 pub mod batch;
 pub mod critique;
+pub mod data;
 pub mod demo_model;
 pub mod demo_report;
 pub mod doctor;
@@ -96,6 +97,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Say what data files hold: shape, rows, bad rows with their reasons.
+    Data(data::DataArgs),
     /// Train a reward model in a folder; the same command resumes.
     Train(train::TrainArgs),
     /// Make the demo model and its twins from nothing.
@@ -145,6 +148,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Data(args)) => data::data(&args),
         Some(Command::Train(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::DemoReport(args)) => demo_report::demo_report(&args),

@@ -25,6 +25,8 @@ pub enum Context {
     Critique,
     /// The Compare screen.
     Compare,
+    /// The Data screen.
+    Data,
     /// The list of takes.
     Takes,
     /// A list to pick from.
@@ -51,6 +53,7 @@ impl Context {
             Self::Inspect => "Inspect",
             Self::Critique => "In the critique",
             Self::Compare => "Compare",
+            Self::Data => "Data",
             Self::Takes => "In the list of takes",
             Self::List => "In a list",
             Self::Edit => "Editing in place",
@@ -63,10 +66,11 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
+        Self::Data,
         Self::Takes,
         Self::List,
         Self::Global,
@@ -253,9 +257,10 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 10] = [
+        let stacks: [&[Context]; 11] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
+            &[Context::Data, Context::Global],
             &[Context::Takes, Context::Global],
             &[Context::List, Context::Global],
             &[Context::Edit],
@@ -368,6 +373,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "l", "g"]);
+        assert_eq!(next, ["i", "c", "d", "l", "g"]);
     }
 }

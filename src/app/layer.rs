@@ -22,6 +22,8 @@ pub enum Layer {
     Samples(usize),
     /// What could stand at a token of a take.
     Steer(Steer),
+    /// Columns that could be added to the table; which one is picked.
+    Columns(usize),
     /// A line being typed.
     Line(Line),
     /// A text in full: a title, lines, lines scrolled.
@@ -77,6 +79,10 @@ pub enum LineFor {
     Name(TakeId),
     /// The folder of the model to compare with.
     Model,
+    /// The filter of the Data screen.
+    Filter,
+    /// Where rows are written to.
+    Export,
 }
 
 /// A line being typed.

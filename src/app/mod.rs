@@ -10,6 +10,7 @@
 pub mod action;
 pub mod compare;
 mod contexts;
+pub mod data;
 pub mod diff;
 pub mod edit;
 pub mod example;
@@ -25,6 +26,7 @@ pub mod takes;
 pub mod update;
 
 pub use action::Action;
+pub use data::{Batch, Chosen, Data, DataPane};
 pub use compare::{Compare, SwapTable, Swapped, Versus};
 pub use edit::{Edit, Part};
 pub use example::{Answers, Example, Origin, Side};
@@ -37,4 +39,4 @@ pub use search::{Pattern, Search};
 pub use state::{Anchor, Due, Focus, Job, Keeping, Limits, ModelState, Paint, Screen, Series, State};
 pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
 pub use takes::{Change, Takes};
-pub use update::{Kept, KeptTake, start, update};
+pub use update::{Kept, KeptTake, check_filter, start, update};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
+use super::{Compare, Data, DataPane, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -15,6 +15,8 @@ pub enum Screen {
     Inspect,
     /// Two takes side by side.
     Compare,
+    /// Many rows.
+    Data,
 }
 
 /// A pane of the Inspect screen.
@@ -151,6 +153,8 @@ pub struct Limits {
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
+    /// Where the panes of the Data screen stand, and which place of theirs is in the first row.
+    pub data: [Option<(DataPane, [u16; 4], usize)>; 4],
     /// Where the panes stand: left, top, right, bottom (exclusive).
     pub panes: [Option<(Focus, [u16; 4])>; 3],
 }
@@ -197,6 +201,8 @@ pub struct State {
     pub unsaved: (usize, Option<String>),
     /// What is compared.
     pub compare: Compare,
+    /// The Data screen.
+    pub data: Data,
     /// What is to be done when no key has come until then.
     pub due: Option<(Duration, Due)>,
     /// Open tickets. An event of any other ticket is stale.
@@ -274,6 +280,7 @@ impl State {
             returned: Kept::default(),
             unsaved: (0, None),
             compare: Compare::default(),
+            data: Data::default(),
             due: None,
             running: HashMap::new(),
             bound: 2.0,

@@ -1,6 +1,5 @@
 //! Rows written to a file, in slices: aside first, under its name when it is whole.
 
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 

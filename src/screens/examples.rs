@@ -12,7 +12,11 @@ use crate::widgets::{Meaning, Theme};
 
 /// Draws the list, the selected row in sight.
 pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer) {
-    let count = state.examples.len().to_string();
+    let rows = state.data.index.as_ref().map_or(0, |index| index.rows);
+    let count = match rows > state.examples.len() {
+        true => format!("g d: all {} · {}", super::data::thousands(rows), state.examples.len()),
+        false => state.examples.len().to_string(),
+    };
     let focused = state.focus == Focus::Examples;
     let inner = panel::draw("Examples", &count, focused, frame, theme, area, buffer);
     if state.examples.is_empty() {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
-use super::{entry, samples, takes};
+use super::{data, entry, samples, takes};
 use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Palette, State, Steer};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
@@ -25,7 +25,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Takes(list) => takes::draw(state, list, theme, body, buffer, limits),
             Layer::Samples(picked) => samples::draw(state, *picked, theme, body, buffer, limits),
             Layer::Steer(steer) => self::steer(state, *steer, theme, body, buffer, limits),
-            Layer::Line(typed) => line(typed, theme, body, buffer),
+            Layer::Columns(picked) => data::columns(state, *picked, theme, body, buffer, limits),
+            Layer::Line(typed) => line(state, typed, theme, body, buffer),
             Layer::Detail(title, text, scroll) => detail(title, text, *scroll, theme, body, buffer, limits),
             Layer::Palette(typed) => palette(state, typed, theme, body, buffer),
             Layer::Quit(what) => quit(what, theme, body, buffer),
@@ -43,7 +44,7 @@ fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buff
     let first: &[Context] = match below {
         Some(Layer::Edit(_)) => &[Context::Edit],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
-        Some(Layer::Samples(_) | Layer::Steer(_)) => &[Context::List, Context::Global],
+        Some(Layer::Samples(_) | Layer::Steer(_) | Layer::Columns(_)) => &[Context::List, Context::Global],
         _ => State::screen_contexts(state.screen, state.focus),
     };
     let typing = [Context::Edit, Context::Takes, Context::Entry];
@@ -185,12 +186,18 @@ fn steer(state: &State, steer: Steer, theme: &Theme, area: Rect, buffer: &mut Bu
 }
 
 /// A line being typed.
-fn line(typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn line(state: &State, typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let title = match typed.purpose {
+        LineFor::Filter => "Show rows where".to_owned(),
+        LineFor::Export => "Write to (.jsonl: rows, .txt: their numbers)".to_owned(),
         LineFor::Name(id) => format!("Name of take #{}", id.0 + 1),
         LineFor::Model => "Folder of the other model, or demo".to_owned(),
     };
-    let inner = panel::popup(&title, 72, 3, theme, area, buffer);
+    let height = if typed.purpose == LineFor::Filter { 7 } else { 3 };
+    let inner = panel::popup(&title, 72, height, theme, area, buffer);
+    if typed.purpose == LineFor::Filter {
+        data::filter_help(state, &typed.text, theme, inner, buffer);
+    }
     let room = usize::from(inner.width).saturating_sub(1);
     let text = one_line(&typed.text);
     // The end is where one types.

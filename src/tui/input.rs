@@ -17,6 +17,9 @@ pub fn message(event: Event, limits: &Limits) -> Option<Msg> {
             match mouse.kind {
                 MouseEventKind::ScrollUp => Some(Msg::Scroll(pane, -WHEEL)),
                 MouseEventKind::ScrollDown => Some(Msg::Scroll(pane, WHEEL)),
+                MouseEventKind::Down(_) if limits.data.iter().any(Option::is_some) => {
+                    Some(Msg::Press(mouse.column, mouse.row))
+                }
                 MouseEventKind::Down(_) => pane.map(Msg::Click),
                 _ => None,
             }

@@ -18,6 +18,7 @@ use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
 use super::{OpenOptions, colour, config, editor, input, keyboard, log, suspend};
 use crate::app::{self, Effect, Example, Keeping, Keymap, Msg, State};
+use crate::browse::Ask;
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
 use crate::session::{Notice, Notices};
@@ -46,6 +47,7 @@ pub(super) struct Start<'a> {
     pub theme: Option<Theme>,
     pub examples: Vec<Example>,
     pub rows: mpsc::Receiver<Msg>,
+    pub browse: Option<std::sync::mpsc::Sender<Ask>>,
     pub session: Option<(Keep, Notices)>,
     pub engine: (Client, Events),
     pub log: Option<PathBuf>,
@@ -76,6 +78,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         examples,
         rows,
+        browse,
         session,
         engine: (client, events),
         log,
@@ -109,6 +112,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         client,
         keep,
+        browse,
         gate: keyboard::Gate::default(),
         outside: None,
         guard,
@@ -139,6 +143,8 @@ struct Loop {
     theme: Theme,
     client: Client,
     keep: Option<Keep>,
+    /// The thread of the rows.
+    browse: Option<std::sync::mpsc::Sender<Ask>>,
     gate: keyboard::Gate,
     /// The user's editor has the terminal; what will come back.
     outside: Option<editor::Outcome>,
@@ -327,6 +333,13 @@ impl Loop {
                     }
                 }
                 Effect::Cancel(ticket) => self.client.cancel(ticket),
+                Effect::Browse(ask) => {
+                    if let Some(browse) = &self.browse
+                        && browse.send(*ask).is_err()
+                    {
+                        self.state.note = Some("the thread that reads rows has ended: the log may tell why".into());
+                    }
+                }
                 Effect::Keep(id, _) => {
                     if let Some(keep) = &mut self.keep {
                         keep.touch(id);
@@ -427,7 +440,7 @@ impl Loop {
         }
         let mut buffer = Buffer::empty(self.area);
         let limits = screens::draw(&self.state, &self.theme, self.area, &mut buffer);
-        app::update(&mut self.state, Msg::Limits(limits));
+        self.update(Msg::Limits(limits))?;
         match &mut self.lines {
             Some(lines) => send(lines.append(&self.state, &self.theme).as_bytes())?,
             None => send(self.painter.frame(buffer))?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{compare, jobs};
+use super::{batch, compare, jobs};
 use crate::app::{Due, Keeping, Swapped};
 use crate::app::{Effect, Job, Layer, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::engine::{Event, ModelId, ModelInfo, Ticket, Verdict};
@@ -65,6 +65,9 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             let ids: Vec<TakeId> = critiques(state, ticket).collect();
             for (id, verdict) in ids.into_iter().zip(verdicts) {
                 complete(state, id, verdict);
+                if batch::has(state, ticket) {
+                    continue;
+                }
                 effects.extend(jobs::re_encode(state, id));
                 effects.extend(jobs::details(state, id));
             }
@@ -83,7 +86,8 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             }
         }
         Event::Done { ticket } => {
-            state.running.remove(&ticket);
+            let job = state.running.remove(&ticket);
+            return batch::ended(state, ticket, job);
         }
         Event::Down { reason } => jobs::down(state, reason),
     }

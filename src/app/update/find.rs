@@ -44,6 +44,7 @@ fn typed(state: &mut State) {
     let below = state.layers.len().saturating_sub(2);
     match state.layers.get_mut(below) {
         Some(Layer::Help(help)) => *help = Help { scroll: 0, query },
+        _ if state.screen == crate::app::Screen::Data => {}
         _ => state.search = Pattern::new(&query).map(|_| Search { query, at: None }),
     }
 }

@@ -1,8 +1,10 @@
 //! The only mutator of the state: what happened in, what is to be done out.
 
 mod act;
+mod batch;
 mod compare;
 mod copy;
+mod data;
 mod edit;
 mod engine;
 mod entry;
@@ -13,15 +15,22 @@ mod takes;
 mod tokens;
 
 use super::keymap::Lookup;
-use super::{Anchor, Effect, Key, Layer, ModelState, Msg, State};
+use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, State};
 
+pub use data::check as check_filter;
 pub use jobs::start;
 pub use kept::{Kept, KeptTake};
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = happened(state, msg);
-    effects.extend(state.takes.changes().into_iter().map(|(id, change)| Effect::Keep(id, change)));
+    for (id, change) in state.takes.changes() {
+        if change == Change::Ended {
+            effects.extend(batch::marked(state, id));
+        }
+        effects.push(Effect::Keep(id, change));
+    }
+    effects.extend(data::want(state));
     effects
 }
 
@@ -36,10 +45,16 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::Press(x, y) => {
+            data::click(state, x, y);
+            Vec::new()
+        }
+        Msg::Data(news) => data::news(state, *news),
         Msg::Examples(examples) => {
             let from = state.examples.len();
             state.examples.extend(examples);
             kept::fit(state, from);
+            data::look(state);
             engine::run_first(state)
         }
         Msg::Engine(event) => engine::event(state, event),

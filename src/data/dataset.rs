@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use super::example::{Bad, Example, Fault, Place};
 use super::format::Format;
-use super::records::{self, About, Records};
+use super::records::{self, About, Record, Records};
 use super::shape::Shape;
 use super::source::{self, Source};
 use super::stream::{self, Options, Reading};
+use super::table::Table;
 use super::{csv, json};
 use crate::{Error, Result};
 
@@ -60,9 +61,9 @@ struct Entry {
     number: u32,
 }
 
-/// Where a file's text can be read again.
+/// Where a file can be read again.
 struct Store {
-    text: Mutex<fs::File>,
+    content: Mutex<Again>,
     format: Format,
     header: Vec<String>,
     /// The header as it stands.
@@ -71,6 +72,13 @@ struct Store {
     /// Number of the file's first row, less 1.
     before: usize,
     size: Option<u64>,
+}
+
+enum Again {
+    /// Bytes by offset.
+    Text(fs::File),
+    /// Rows by number.
+    Columns(Table),
 }
 
 /// Rows of some files, by number.
@@ -124,8 +132,10 @@ impl Dataset {
     /// Where the index stands.
     pub fn progress(&self) -> Progress {
         let size = self.stores.get(self.at).and_then(Option::as_ref).and_then(|store| store.size);
-        let read = self.reading.as_ref().map(|reading| reading.records.read());
-        let share = read.zip(size).map(|(read, size)| read as f64 / size.max(1) as f64);
+        let share = self.reading.as_ref().and_then(|reading| match reading.records.rows() {
+            Some(rows) => Some(reading.count as f64 / rows.max(1) as f64),
+            None => Some(reading.records.read() as f64 / size?.max(1) as f64),
+        });
         Progress { done: self.at == self.sources.len(), seen: self.seen, share }
     }
 
@@ -181,12 +191,7 @@ impl Dataset {
             return Err(Error::Usage(format!("row {i}: there are {}", self.len())));
         };
         let name = self.files.get(at).map_or("", |file| file.name.as_str());
-        let bytes = store.bytes(entry.offset, entry.len.into()).map_err(|e| Error::io(name, e))?;
-        let row = match store.format {
-            Format::Table(delimiter) if entry.line > 0 => csv::row(&store.header, &bytes, delimiter),
-            _ => records::object(json::parse(records::value_text(&bytes))),
-        };
-        row.map_err(|fault| changed(name, &fault))
+        store.row(name, entry.offset, entry.len.into())
     }
 
     /// Good row `i`.
@@ -215,23 +220,7 @@ impl Dataset {
                 out.write_all(store.head.trim_ascii_end())?;
                 out.write_all(b"\n")?;
             }
-            let (offset, len) = bad.span;
-            let mut text = store.text.lock().unwrap_or_else(PoisonError::into_inner);
-            text.seek(SeekFrom::Start(offset))?;
-            // A row may be larger than what is worth holding.
-            let mut copy = (&mut *text).take(len);
-            let mut block = vec![0; 1 << 16];
-            let mut held = Vec::new();
-            loop {
-                let n = copy.read(&mut block)?;
-                if n == 0 {
-                    break;
-                }
-                out.write_all(&held)?;
-                held = block.get(..n).unwrap_or_default().to_vec();
-            }
-            out.write_all(held.trim_ascii_end())?;
-            out.write_all(b"\n")?;
+            store.write(bad.span, out)?;
         }
         Ok(())
     }
@@ -261,24 +250,23 @@ impl Dataset {
         match reading.next(number) {
             Ok(Some((record, example, tie))) => {
                 self.seen = number;
-                match example {
-                    Ok(example) => match store.entry(&record, number) {
-                        Ok(entry) => {
-                            let count = if example.tie { &mut file.ties } else { &mut file.rows };
-                            *count += 1;
-                            store.entries.push(entry);
-                            seen(&example);
-                        }
-                        Err(error) => {
-                            file.error = Some(Error::io("the temporary folder", error).to_string());
-                            self.end();
-                            return true;
-                        }
-                    },
-                    Err(_) if tie => file.ties += 1,
-                    Err(fault) => {
-                        self.bad.push(Bad { file: self.at, place: record.place, span: record.span, fault })
+                let span = match store.keep(&record) {
+                    Ok(span) => span,
+                    Err(error) => {
+                        file.error = Some(Error::io("the temporary folder", error).to_string());
+                        self.end();
+                        return true;
                     }
+                };
+                match example {
+                    Ok(example) => {
+                        let count = if example.tie { &mut file.ties } else { &mut file.rows };
+                        *count += 1;
+                        store.entries.push(Entry::new(span, record.place, number));
+                        seen(&example);
+                    }
+                    Err(_) if tie => file.ties += 1,
+                    Err(fault) => self.bad.push(Bad { file: self.at, place: record.place, span, fault }),
                 }
                 if file.shape.is_none() {
                     file.shape = reading.shape.clone();
@@ -344,23 +332,29 @@ impl Dataset {
 fn open(source: &Source, before: usize) -> Result<(Records, Store)> {
     let failed = |e| Error::io("the temporary folder", e);
     let mut unpacked = source::open(source)?;
-    let (text, size) = match (source.path(), unpacked.skipped) {
-        (Some(path), Some(_)) => {
+    let name = source.name();
+    let content = unpacked.content;
+    let columns = records::columns_file(source, &mut unpacked)?;
+    let mut size = None;
+    let again = match (&columns, source.path(), unpacked.skipped) {
+        (Some(file), ..) => Again::Columns(Table::open(&name, file.try_clone().map_err(failed)?, content)?),
+        (None, Some(path), Some(_)) => {
             let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
-            let size = file.metadata().ok().map(|m| m.len());
-            (file, size)
+            size = file.metadata().ok().map(|m| m.len());
+            Again::Text(file)
         }
         _ => {
             let spool = tempfile::tempfile().map_err(failed)?;
             let copy = spool.try_clone().map_err(failed)?;
             unpacked.input = Box::new(Tee { input: unpacked.input, copy, at: 0 });
-            (spool, None)
+            Again::Text(spool)
         }
     };
-    let records = Records::over(&source.name(), unpacked)?;
+    let records = Records::over(&name, unpacked, columns)?;
     let (header, head) = (records.header_names().to_vec(), records.header_text().to_vec());
     let format = records.about().format;
-    Ok((records, Store { text: Mutex::new(text), format, header, head, entries: Vec::new(), before, size }))
+    let content = Mutex::new(again);
+    Ok((records, Store { content, format, header, head, entries: Vec::new(), before, size }))
 }
 
 fn changed(name: &str, fault: &Fault) -> Error {
@@ -373,23 +367,93 @@ fn changed(name: &str, fault: &Fault) -> Error {
 }
 
 impl Store {
-    fn bytes(&self, offset: u64, len: u64) -> std::io::Result<Vec<u8>> {
-        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-        text.seek(SeekFrom::Start(offset))?;
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-        text.read_exact(&mut bytes)?;
-        Ok(bytes)
+    fn content(&self) -> MutexGuard<'_, Again> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entry(&mut self, record: &records::Record, number: usize) -> std::io::Result<Entry> {
-        let (offset, len) = record.span;
-        let line = match record.place {
+    /// The row of a span.
+    fn row(&self, name: &str, offset: u64, len: u64) -> Result<Row> {
+        let bytes = match &mut *self.content() {
+            Again::Columns(table) => {
+                let gone = || Fault::whole("no row", "a row");
+                return table.row(offset)?.ok_or_else(|| changed(name, &gone()));
+            }
+            Again::Text(text) => bytes(text, offset, len).map_err(|e| Error::io(name, e))?,
+        };
+        let row = match self.format {
+            Format::Table(delimiter) => csv::row(&self.header, &bytes, delimiter),
+            _ => records::object(json::parse(records::value_text(&bytes))),
+        };
+        row.map_err(|fault| changed(name, &fault))
+    }
+
+    /// Writes the row of a span as it stands, and a line break.
+    fn write(&self, (offset, len): (u64, u64), out: &mut dyn Write) -> std::io::Result<()> {
+        let mut content = self.content();
+        match &mut *content {
+            Again::Columns(table) => {
+                let row = table.row(offset).map_err(std::io::Error::other)?.unwrap_or_default();
+                serde_json::to_writer(&mut *out, &row)?;
+            }
+            // A row may be larger than what is worth holding.
+            Again::Text(text) => {
+                text.seek(SeekFrom::Start(offset))?;
+                let mut rest = text.take(len);
+                let mut held: Vec<u8> = Vec::new();
+                loop {
+                    let mut block = vec![0; 1 << 16];
+                    let n = rest.read(&mut block)?;
+                    if n == 0 {
+                        break;
+                    }
+                    out.write_all(&held)?;
+                    block.truncate(n);
+                    held = block;
+                }
+                out.write_all(held.trim_ascii_end())?;
+            }
+        }
+        out.write_all(b"\n")
+    }
+
+    /// Where the row can be read again; rows of a document that is one object are written to a temporary file.
+    fn keep(&mut self, record: &Record) -> std::io::Result<(u64, u64)> {
+        let (Record { place: Place::Row(number), row: Ok(row), .. }, false) = (record, self.is_columns())
+        else {
+            return Ok(record.span);
+        };
+        let line = serde_json::to_vec(row)?;
+        let content = self.content.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if *number == 1 {
+            *content = Again::Text(tempfile::tempfile()?);
+        }
+        let Again::Text(text) = content else { return Ok(record.span) };
+        let offset = text.seek(SeekFrom::End(0))?;
+        text.write_all(&line)?;
+        Ok((offset, line.len() as u64))
+    }
+
+    fn is_columns(&self) -> bool {
+        matches!(self.format, Format::Parquet | Format::Arrow)
+    }
+}
+
+impl Entry {
+    fn new((offset, len): (u64, u64), place: Place, number: usize) -> Self {
+        let line = match place {
             Place::Line(line) | Place::Element(_, line) => line,
             Place::Row(_) => 0,
         };
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        Ok(Entry { offset, len: small(len), line: small(line), number: small(number as u64) })
+        Self { offset, len: small(len), line: small(line), number: small(number as u64) }
     }
+}
+
+fn bytes(text: &mut fs::File, offset: u64, len: u64) -> std::io::Result<Vec<u8>> {
+    text.seek(SeekFrom::Start(offset))?;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    text.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Keeps a copy of what is read.

@@ -31,6 +31,7 @@ mod shape;
 mod source;
 mod split;
 mod stream;
+mod table;
 mod unfold;
 
 pub use dataset::{Dataset, File, Progress};

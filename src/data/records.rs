@@ -1,6 +1,7 @@
 //! The rows of one source, one after the other, as they stand: whatever its format, a row is columns and values.
 
 use std::collections::VecDeque;
+use std::fs::File;
 
 use serde_json::{Map, Value};
 
@@ -9,6 +10,7 @@ use super::feed::{End, Feed, Piece};
 use super::format::{self, Format};
 use super::source::{self, Content, Packing, Source, Unpacked};
 use super::split::{CsvRecords, Lines, Values};
+use super::table::Table;
 use super::{csv, json, shape, unfold};
 use crate::{Error, Result};
 
@@ -45,6 +47,7 @@ pub struct About {
 pub struct Records {
     about: About,
     feed: Feed,
+    table: Option<Table>,
     csv: Option<(Vec<String>, CsvRecords)>,
     head: Vec<u8>,
     number: u64,
@@ -55,26 +58,27 @@ pub struct Records {
 }
 
 impl Records {
-    /// Opens a source of text.
+    /// Opens a source.
     ///
     /// # Errors
-    /// What [`source::open`] says.
+    /// What [`source::open`] says, and what the content says of itself.
     pub fn open(source: &Source) -> Result<Self> {
-        Self::over(&source.name(), source::open(source)?)
+        let mut unpacked = source::open(source)?;
+        let file = columns_file(source, &mut unpacked)?;
+        Self::over(&source.name(), unpacked, file)
     }
 
-    /// Reads an open source called `name`.
+    /// Reads an open source called `name`; `file` is its content where that is Parquet or Arrow.
     ///
     /// # Errors
     /// What the stream says.
-    pub fn over(name: &str, unpacked: Unpacked) -> Result<Self> {
+    pub fn over(name: &str, unpacked: Unpacked, file: Option<File>) -> Result<Self> {
         let Unpacked { input, packing, content, skipped, whole } = unpacked;
         let mut feed = Feed::at(input, skipped.unwrap_or(0), 1);
         let extension = format::extension(std::path::Path::new(name));
         let format = match content {
-            Content::Text => {
-                format::of_text(&mut feed, &extension, whole).map_err(|e| unreadable(name, packing, 0, e))?
-            }
+            Content::Text => format::of_text(&mut feed, &extension, whole)
+                .map_err(|e| source::broken(name, packing, 0, e))?,
             Content::Parquet => Format::Parquet,
             Content::ArrowFile | Content::ArrowStream => Format::Arrow,
         };
@@ -85,10 +89,11 @@ impl Records {
         {
             notes.push(format!("the name says {extension}, the content is {}", format.name()));
         }
+        let table = file.map(|file| Table::open(name, file, content)).transpose()?;
         let about = About { name: name.to_owned(), format, packing, whole, notes };
         let (body, unfolded) = (Vec::new(), VecDeque::new());
         let mut records =
-            Self { about, feed, csv: None, head: Vec::new(), number: 0, body, unfolded, began: false };
+            Self { about, feed, table, csv: None, head: Vec::new(), number: 0, body, unfolded, began: false };
         if let Format::Table(delimiter) = format {
             records.header(delimiter)?;
         }
@@ -100,9 +105,10 @@ impl Records {
         &self.about
     }
 
-    /// The columns of a table's header.
+    /// The columns of a header, or of a file of columns.
     pub fn header_names(&self) -> &[String] {
-        self.csv.as_ref().map_or(&[], |(header, _)| header)
+        let table = self.table.as_ref().map_or(&[][..], Table::columns);
+        self.csv.as_ref().map_or(table, |(header, _)| header)
     }
 
     /// A table's header as it stands.
@@ -113,6 +119,11 @@ impl Records {
     /// Bytes of the unpacked file that are read.
     pub fn read(&self) -> u64 {
         self.feed.offset()
+    }
+
+    /// Rows in all, where the file says so.
+    pub fn rows(&self) -> Option<u64> {
+        self.table.as_ref()?.rows()
     }
 
     fn header(&mut self, delimiter: u8) -> Result<()> {
@@ -131,7 +142,7 @@ impl Records {
 
     fn piece(&mut self, split: &mut dyn super::feed::Split) -> Result<Option<Piece>> {
         let piece = self.feed.record(split, ROW_LIMIT, &mut self.body);
-        piece.map_err(|e| unreadable(&self.about.name, self.about.packing, self.number, e))
+        piece.map_err(|e| source::broken(&self.about.name, self.about.packing, self.number, e))
     }
 
     /// The next row; none at the end.
@@ -143,8 +154,15 @@ impl Records {
             Format::JsonLines => self.next_line(),
             Format::Json => self.next_value(),
             Format::Table(delimiter) => self.next_record(delimiter),
-            Format::Parquet | Format::Arrow => Ok(None),
+            Format::Parquet | Format::Arrow => self.next_row(),
         }
+    }
+
+    fn next_row(&mut self) -> Result<Option<Record>> {
+        let Some(table) = &mut self.table else { return Ok(None) };
+        let Some(row) = table.row(self.number)? else { return Ok(None) };
+        self.number += 1;
+        Ok(Some(Record { place: Place::Row(self.number), span: (self.number - 1, 0), row: Ok(row) }))
     }
 
     fn next_line(&mut self) -> Result<Option<Record>> {
@@ -229,7 +247,7 @@ impl Records {
                 return Ok(false);
             }
             let more = self.feed.more();
-            if !more.map_err(|e| unreadable(&self.about.name, self.about.packing, self.number, e))? {
+            if !more.map_err(|e| source::broken(&self.about.name, self.about.packing, self.number, e))? {
                 return Ok(true);
             }
         }
@@ -262,6 +280,31 @@ impl Records {
             }
         }
     }
+}
+
+/// The content of a file of columns: its own file, or, packed or from a pipe, a temporary one.
+///
+/// # Errors
+/// I/O errors of either.
+pub fn columns_file(source: &Source, unpacked: &mut Unpacked) -> Result<Option<File>> {
+    if unpacked.content == Content::Text {
+        return Ok(None);
+    }
+    if let (Some(path), Some(0)) = (source.path(), unpacked.skipped) {
+        return File::open(path).map(Some).map_err(|e| Error::io(path, e));
+    }
+    spooled(&source.name(), unpacked).map(Some)
+}
+
+/// [`columns_file`] of a stream.
+///
+/// # Errors
+/// What the stream says, or the temporary folder.
+pub fn spooled(name: &str, unpacked: &mut Unpacked) -> Result<File> {
+    let mut copy = tempfile::tempfile().map_err(|e| Error::io("the temporary folder", e))?;
+    let copied = std::io::copy(&mut unpacked.input, &mut copy);
+    copied.map_err(|e| source::broken(name, unpacked.packing, 0, e))?;
+    Ok(copy)
 }
 
 /// Extensions that say what a file is.
@@ -300,17 +343,4 @@ pub fn object(value: Result<Value, Fault>) -> Result<Map<String, Value>, Fault> 
 
 fn too_long() -> Fault {
     Fault::whole(format!("a row of more than {} MiB", ROW_LIMIT >> 20), "shorter rows")
-}
-
-/// The error of a stream that broke off.
-fn unreadable(name: &str, packing: Option<Packing>, rows: u64, error: std::io::Error) -> Error {
-    match packing {
-        None => Error::io(name, error),
-        Some(packing) => Error::invalid(
-            format!("{name} after row {rows}"),
-            format!("{} data that is cut off or damaged ({error})", packing.name()),
-            "the whole file",
-            "Fetch or write the file again; the rows before are good.",
-        ),
-    }
 }

@@ -136,11 +136,10 @@ pub fn open(source: &Source) -> Result<Unpacked> {
 /// # Errors
 /// As [`open`].
 pub fn unpack(name: &str, input: Box<dyn Read + Send>, whole: bool) -> Result<Unpacked> {
-    let io = |e| Error::io(name, e);
     let mut packing = None;
     let mut input = input;
     for _ in 0..3 {
-        let (head, again) = peek(input).map_err(io)?;
+        let (head, again) = peek(input).map_err(|e| broken(name, packing, 0, e))?;
         input = again;
         match head.as_slice() {
             [0x1F, 0x8B, ..] => {
@@ -150,7 +149,7 @@ pub fn unpack(name: &str, input: Box<dyn Read + Send>, whole: bool) -> Result<Un
             }
             [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
                 packing = Some(Packing::Zstd);
-                input = Box::new(zstd::Decoder::new(input).map_err(io)?);
+                input = Box::new(zstd::Decoder::new(input).map_err(|e| broken(name, packing, 0, e))?);
             }
             head => {
                 let content = content(name, head)?;
@@ -162,6 +161,19 @@ pub fn unpack(name: &str, input: Box<dyn Read + Send>, whole: bool) -> Result<Un
         }
     }
     Err(Error::invalid(name, "an archive within an archive", "rows, packed once", "Unpack the file."))
+}
+
+/// The error of a stream that broke off.
+pub fn broken(name: &str, packing: Option<Packing>, rows: u64, error: std::io::Error) -> Error {
+    match packing {
+        None => Error::io(name, error),
+        Some(packing) => Error::invalid(
+            format!("{name} after row {rows}"),
+            format!("{} data that is cut off or damaged ({error})", packing.name()),
+            "the whole file",
+            "Fetch or write the file again; the rows before are good.",
+        ),
+    }
 }
 
 /// The first bytes of a stream, and the stream with them. Waits for no more than a line.

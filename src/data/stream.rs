@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::example::{Example, Fault, Place};
-use super::records::{Record, Records};
+use super::records::{self, Record, Records};
 use super::shape::{self, Shape};
 use super::source::{self, Source};
 use crate::{Error, Result};
@@ -310,8 +310,10 @@ impl Stream {
     /// # Errors
     /// What the stream is instead of rows.
     pub fn over(name: &str, input: impl std::io::Read + Send + 'static, options: Options) -> Result<Self> {
-        let unpacked = source::unpack(name, Box::new(input), false)?;
-        let open = Some(Reading::new(Records::over(name, unpacked)?, &options));
+        let mut unpacked = source::unpack(name, Box::new(input), false)?;
+        let columns = unpacked.content != source::Content::Text;
+        let file = columns.then(|| records::spooled(name, &mut unpacked)).transpose()?;
+        let open = Some(Reading::new(Records::over(name, unpacked, file)?, &options));
         Ok(Self { sources: VecDeque::new(), open, options, file: 1, number: 0 })
     }
 

@@ -501,7 +501,7 @@ fn place_of(state: &mut State, example: crate::data::Example) -> Option<usize> {
         return Some(*at);
     }
     let from = state.examples.len();
-    let new = rows::rows(example).into_iter().map(|row| Example::from_row(row, Origin::File));
+    let new = rows::of_example(example).into_iter().map(|row| Example::from_row(row, Origin::File));
     state.examples.extend(new);
     super::kept::fit(state, from);
     look(state);

@@ -238,7 +238,7 @@ fn work(dir: &Path) {
     let rows: Vec<Row> = shape["rows"].as_array().unwrap().iter().map(row).collect();
     let pairs: Vec<PairRows> = rows
         .chunks(2)
-        .map(|p| PairRows { place: String::new(), chosen: p[0].clone(), rejected: p[1].clone() })
+        .map(|p| PairRows { place: String::new(), chosen: p[0].clone(), rejected: p[1].clone(), margin: 0.0 })
         .collect();
     let pairs: Vec<&PairRows> = pairs.iter().collect();
     let mut config = Config::recipe("cloud").unwrap();

@@ -22,6 +22,7 @@ pub mod label;
 pub mod model;
 pub mod recipe;
 pub mod rows;
+pub mod runs;
 pub mod screens;
 pub mod session;
 pub mod stories;

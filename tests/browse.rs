@@ -29,7 +29,8 @@ struct Row {
 
 impl Row {
     fn json(&self, at: usize) -> String {
-        let mut row = serde_json::json!({"id": format!("r{at}"), "prompt": self.prompt, "chosen": self.chosen});
+        let mut row =
+            serde_json::json!({"id": format!("r{at}"), "prompt": self.prompt, "chosen": self.chosen});
         row["rejected"] = self.rejected.clone().unwrap_or_else(|| "other".into()).into();
         if let Some((a, b)) = self.scores {
             (row["score_chosen"], row["score_rejected"]) = (a.into(), b.into());
@@ -252,8 +253,9 @@ fn rows_that_are_none_are_listed_with_file_line_and_reason_and_can_be_written() 
 
 #[test]
 fn rows_and_numbers_are_written_and_nothing_is_written_over() {
-    let lines: Vec<String> =
-        (0..500).map(|n| format!(r#"{{"id":"r{n}","prompt":"p{n}","answer":"{}"}}"#, "a".repeat(n % 7 + 1))).collect();
+    let lines: Vec<String> = (0..500)
+        .map(|n| format!(r#"{{"id":"r{n}","prompt":"p{n}","answer":"{}"}}"#, "a".repeat(n % 7 + 1)))
+        .collect();
     let file = file(lines.clone());
     let mut worker = worker(file.path());
     finish(&mut worker);
@@ -275,7 +277,9 @@ fn rows_and_numbers_are_written_and_nothing_is_written_over() {
 
 #[test]
 fn words_are_found_forwards_and_backwards_around_the_end() {
-    let file = file((0..300).map(|n| format!(r#"{{"prompt":"p{n}","answer":"{}"}}"#, if n % 100 == 50 { "Zebra" } else { "horse" })));
+    let file = file((0..300).map(|n| {
+        format!(r#"{{"prompt":"p{n}","answer":"{}"}}"#, if n % 100 == 50 { "Zebra" } else { "horse" })
+    }));
     let mut worker = worker(file.path());
     finish(&mut worker);
     let mut find = |words: &str, from, back| {
@@ -299,7 +303,10 @@ fn a_new_query_drops_the_one_before_and_a_mark_changes_rewards() {
     worker.work();
     worker.hear(Ask::Query(2, Query { filter: filter("row <= 3"), sort: Some((Column::Number, true)) }));
     let news = finish(&mut worker);
-    assert!(!news.iter().any(|news| matches!(news, News::View { id: 1, .. })), "the first one is not told of");
+    assert!(
+        !news.iter().any(|news| matches!(news, News::View { id: 1, .. })),
+        "the first one is not told of"
+    );
     let last = news.iter().rev().find_map(|news| match news {
         News::View { id: 2, rows: Some(rows), share: None } => Some(rows.to_vec()),
         _ => None,
@@ -315,7 +322,10 @@ fn a_new_query_drops_the_one_before_and_a_mark_changes_rewards() {
 fn charts_are_of_the_view() {
     let rows = (0..2000).map(|n: i32| {
         let score = f64::from(n % 10) / 10.0;
-        format!(r#"{{"prompt":"p","chosen":"{}","rejected":"b","score_chosen":{score},"score_rejected":0.5}}"#, "a".repeat(n as usize % 10 + 1))
+        format!(
+            r#"{{"prompt":"p","chosen":"{}","rejected":"b","score_chosen":{score},"score_rejected":0.5}}"#,
+            "a".repeat(n as usize % 10 + 1)
+        )
     });
     let file = file(rows);
     let mut worker = worker(file.path());
@@ -365,7 +375,12 @@ fn a_million_rows() {
             slice = slice.max(one.elapsed().as_secs_f64());
         }
         longest = longest.max(slice);
-        println!("{what}: {:.2} s, longest slice {:.0} ms, {:.0} MB more", start.elapsed().as_secs_f64(), slice * 1e3, memory() - before);
+        println!(
+            "{what}: {:.2} s, longest slice {:.0} ms, {:.0} MB more",
+            start.elapsed().as_secs_f64(),
+            slice * 1e3,
+            memory() - before
+        );
     };
     timed("index and charts", &mut worker);
     for (text, sort) in [

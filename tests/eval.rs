@@ -217,3 +217,42 @@ fn the_command_writes_a_report_and_goes_on_where_it_stopped() {
     assert_eq!(other.status.code(), Some(1), "{}", String::from_utf8_lossy(&other.stderr));
     assert!(String::from_utf8_lossy(&other.stderr).contains("settings.toml"));
 }
+
+#[test]
+fn before_and_after_counts_what_changed() {
+    use outloud::eval::before_after::{Change, Lengths, compare};
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, rewards: &[(f64, f64)]| {
+        let path = dir.path().join(name);
+        let row = |(i, (c, r)): (usize, &(f64, f64))| {
+            json!({"id": i, "chosen": {"reward": c, "critique": "a"}, "rejected": {"reward": r, "critique": "b"}}).to_string()
+        };
+        let mut lines: Vec<String> = rewards.iter().enumerate().map(row).collect();
+        lines.push(json!({"id": 99, "error": "too long"}).to_string());
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        path
+    };
+    // Wrong, wrong, right, right, a tie.
+    let old = write("old", &[(0.0, 1.0), (0.0, 2.0), (1.0, 0.0), (3.0, 0.0), (1.0, 1.0)]);
+    // Another scale, and two fixed, one broken.
+    let new = write("new", &[(10.0, 0.0), (0.0, 20.0), (0.0, 10.0), (30.0, 0.0), (20.0, 0.0)]);
+    let lengths: Lengths = (0..5).map(|i| (i.to_string(), (10 + i, 12))).collect();
+    let found = compare("set", &lengths, &old, &new).unwrap();
+    assert_eq!((found.pairs, found.left_out, found.fixed, found.broken, found.unchanged), (5, 1, 2, 1, 2));
+    let changes: Vec<Change> = found.rows.iter().map(|r| r.change).collect();
+    use Change::*;
+    assert_eq!(changes, [Fixed, StillWrong, Broken, StillRight, Fixed]);
+    close(found.old_accuracy.value, 0.5, 1e-12);
+    close(found.new_accuracy.value, 0.6, 1e-12);
+    close(found.mcnemar_p, 1.0, 1e-12);
+    // Scaled margins do not know the scale; ranks run from 0 to 1.
+    assert!(found.rows.iter().all(|r| r.new.scaled.abs() < 3.0 && (0.0..=1.0).contains(&r.new.rank)));
+    assert_eq!((found.rows[1].new.rank, found.rows[3].new.rank), (0.0, 1.0));
+    // Chosen is longer in two of four uneven pairs, a tie in one.
+    close(found.length.longer_is_right.value, 0.5, 1e-12);
+    assert_eq!(found.length.new_prefers_longer.n, 4);
+    assert!(found.table().contains("fixed, broken, unchanged        2, 1, 2"), "{}", found.table());
+    let none = dir.path().join("none");
+    std::fs::write(&none, "{\"id\":0,\"error\":\"x\"}").unwrap();
+    assert!(compare("set", &lengths, &old, &none).unwrap_err().to_string().contains("no pair"));
+}

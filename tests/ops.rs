@@ -228,3 +228,25 @@ fn wrong_shapes_are_errors() {
     assert!(ops::packed_attention(&t(&[4, 2, 2]), &t(&[4, 2, 2]), &t(&[4, 2, 2]), &[3], rule).is_err());
     assert!(ops::cross_entropy(&t(&[2, 3]), &t(&[5, 3]), &[1, 5], None).is_err());
 }
+
+#[test]
+fn low_rank_linear() {
+    for (n, rank) in [(1, 2), (60, 4)] {
+        let inputs = Inputs::new().with(&[n, 24]).with(&[rank, 24]).with(&[18, rank]).with(&[18, 24]);
+        check("low_rank", inputs, 3, |t| ops::low_rank_linear(&t[0], &t[3].detach(), &t[1], &t[2], 1.7));
+    }
+}
+
+#[test]
+fn divergence() {
+    for softcap in [None, Some(3.0)] {
+        let inputs = Inputs::new().with(&[70, 12]).with(&[33, 12]).with(&[70, 12]).with(&[33, 12]);
+        check("divergence", inputs, 2, |t| {
+            ops::divergence((&t[0], &t[1]), (&t[2].detach(), &t[3].detach()), softcap)
+        });
+        let same = Inputs::new().with(&[5, 12]).with(&[33, 12]).1;
+        let t = tensors(&same, DType::F32);
+        let none = ops::divergence((&t[0], &t[1]), (&t[0].detach(), &t[1].detach()), softcap).unwrap();
+        assert!(flat(&none).iter().all(|x| x.abs() < 1e-6));
+    }
+}

@@ -12,7 +12,13 @@
 mod common;
 #[path = "train/golden.rs"]
 mod golden;
+#[path = "train/jobs.rs"]
+mod jobs;
 #[path = "train/kills.rs"]
 mod kills;
+#[path = "train/lora.rs"]
+mod lora;
 #[path = "train/runs.rs"]
 mod runs;
+#[path = "train/watch.rs"]
+mod watch;

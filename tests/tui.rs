@@ -16,6 +16,10 @@ mod editing;
 mod fuzz;
 #[path = "tui/keeping.rs"]
 mod keeping;
+#[path = "tui/labelling.rs"]
+mod labelling;
+#[path = "tui/mouse.rs"]
+mod mouse;
 #[path = "tui/snapshots.rs"]
 mod snapshots;
 #[path = "tui/stage.rs"]

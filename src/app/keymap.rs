@@ -27,6 +27,14 @@ pub enum Context {
     Compare,
     /// The Data screen.
     Data,
+    /// The Label screen.
+    Label,
+    /// The list of pairs.
+    Pairs,
+    /// A critique being reviewed.
+    Review,
+    /// Reason tags.
+    Tags,
     /// The list of takes.
     Takes,
     /// A list to pick from.
@@ -54,6 +62,10 @@ impl Context {
             Self::Critique => "In the critique",
             Self::Compare => "Compare",
             Self::Data => "Data",
+            Self::Label => "Label",
+            Self::Pairs => "In the list of pairs",
+            Self::Review => "Reviewing a critique",
+            Self::Tags => "Reason tags",
             Self::Takes => "In the list of takes",
             Self::List => "In a list",
             Self::Edit => "Editing in place",
@@ -66,11 +78,15 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
         Self::Data,
+        Self::Label,
+        Self::Pairs,
+        Self::Review,
+        Self::Tags,
         Self::Takes,
         Self::List,
         Self::Global,
@@ -257,10 +273,14 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 11] = [
+        let stacks: [&[Context]; 15] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Data, Context::Global],
+            &[Context::Label, Context::Global],
+            &[Context::Pairs, Context::Global],
+            &[Context::Review, Context::Global],
+            &[Context::Tags, Context::Global],
             &[Context::Takes, Context::Global],
             &[Context::List, Context::Global],
             &[Context::Edit],
@@ -373,6 +393,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "d", "l", "g"]);
+        assert_eq!(next, ["i", "c", "d", "l", "L", "g"]);
     }
 }

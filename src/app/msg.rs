@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Change, Example, Focus, Kept, Key, Limits, TakeId};
+use super::{Change, Example, Focus, Kept, Key, Limits, TakeId, Target};
 use crate::browse::{Ask, News};
 use crate::engine::{Event, Request, Ticket};
+use crate::session::{Draft, Entry, EventId, Pen};
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -15,8 +16,10 @@ pub enum Msg {
     Paste(String),
     /// The mouse wheel turned over a pane; positive is down.
     Scroll(Option<Focus>, i32),
-    /// A pane was clicked.
-    Click(Focus),
+    /// A cell was clicked: the pane it lies in, and what stands there.
+    Click(Option<Focus>, Option<Target>),
+    /// The mouse was drawn, pressed, to what stands there.
+    Drag(Target),
     /// A cell of the terminal was clicked, where panes are not those of Inspect.
     Press(u16, u16),
     /// The thread of the rows told something.
@@ -39,6 +42,12 @@ pub enum Msg {
     Kept(Box<Kept>),
     /// How saving goes: events that are not on the disk yet, and why if that is an error.
     Saving(usize, Option<String>),
+    /// A session is there: what names this annotator's events. Its journals are being read.
+    Session(Pen),
+    /// Events of the session that have a say in labels; `true`: all there were are read now.
+    Journal(Vec<Entry>, bool),
+    /// A take's name in the session, for the label that takes it over.
+    Adopted(TakeId, Option<EventId>),
     /// A text to be shown in full, from its end: a title and the text.
     Page(String, String),
     /// Tokens of the critique on the screen that are there but not yet shown.
@@ -60,6 +69,12 @@ pub enum Effect {
     EditOutside(String),
     /// A take has changed; whoever keeps takes looks at it.
     Keep(TakeId, Change),
+    /// Save an event.
+    Write(Box<Draft>),
+    /// Open the session of the data, where labels are kept.
+    OpenSession,
+    /// Say under which name the session knows a take; answered by [`Msg::Adopted`].
+    NameOf(TakeId),
     /// Leave.
     Quit,
     /// Suspend to the shell.

@@ -186,7 +186,8 @@ impl Facts {
             a.map_or(0, |a| u32::try_from(a.text.chars().count()).unwrap_or(u32::MAX))
         };
         let mut rewards = [score(a), score(b)];
-        if let (true, Some(reward)) = (b.is_none(), example.rest.get("reward").and_then(serde_json::Value::as_f64))
+        if let (true, Some(reward)) =
+            (b.is_none(), example.rest.get("reward").and_then(serde_json::Value::as_f64))
             && let Some(own) = rewards.first_mut()
         {
             *own = reward as f32;

@@ -319,7 +319,9 @@ impl Reader {
         let column = match self.peek() {
             Some(Word::Plain(word)) if !is_keyword(word) => Column::named(word),
             Some(Word::Quoted(word)) => Column::File(word.clone()),
-            _ => return Err(self.wrong("a column (margin, reward, length, label, prompt, ...), `not` or `(`")),
+            _ => {
+                return Err(self.wrong("a column (margin, reward, length, label, prompt, ...), `not` or `(`"));
+            }
         };
         self.next += 1;
         let Some(Word::Sign(compare)) = self.peek().cloned() else {
@@ -353,7 +355,9 @@ impl fmt::Display for Filter {
         match self {
             Self::Is(column, compare, operand) => {
                 match column {
-                    Column::File(name) if !is_plain(name) || Column::named(name) != *column => quoted(name, f)?,
+                    Column::File(name) if !is_plain(name) || Column::named(name) != *column => {
+                        quoted(name, f)?
+                    }
                     column => f.write_str(column.name())?,
                 }
                 write!(f, " {} ", compare.sign())?;

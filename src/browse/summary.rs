@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn bounds_are_ones_twos_and_fives() {
-        for (most, expected) in [(0.0, 1.0), (0.3, 0.5), (1.0, 1.0), (1.1, 2.0), (7.0, 10.0), (f32::NAN, 1.0)] {
+        for (most, expected) in [(0.0, 1.0), (0.3, 0.5), (1.0, 1.0), (1.1, 2.0), (7.0, 10.0), (f32::NAN, 1.0)]
+        {
             assert!((bound(most) - expected).abs() < 1e-6, "{most}: {}", bound(most));
         }
     }

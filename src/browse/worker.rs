@@ -106,7 +106,8 @@ impl Worker {
                 self.find = Some(Find { id, words, view, at: from, back, left });
             }
             Ask::Rows(rows, purpose) => {
-                let read = |row: u32| self.dataset.example(row as usize).map(Box::new).map_err(|e| e.to_string());
+                let read =
+                    |row: u32| self.dataset.example(row as usize).map(Box::new).map_err(|e| e.to_string());
                 let rows = rows.into_iter().map(|row| (row, read(row))).collect();
                 return vec![News::Rows(rows, purpose)];
             }

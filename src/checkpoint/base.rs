@@ -83,6 +83,7 @@ pub fn resolve(source: &Source, outer: &Json, caches: &[PathBuf]) -> Result<Base
     let folder = match source {
         Source::Folder(dir) => dir.join("base").join("config.json").display().to_string(),
         Source::Embedded(_) => "base/config.json".into(),
+        Source::Over(dir, _) => dir.join("base").join("config.json").display().to_string(),
     };
     Err(Error::invalid(
         outer.field(NAME),
@@ -97,6 +98,10 @@ fn in_folder(source: &Source, name: &str) -> Result<Option<Base>> {
         Source::Folder(dir) if Path::new(name).is_relative() => config_at(&dir.join(name))?,
         Source::Folder(_) => None,
         Source::Embedded(_) => source.json(&format!("{name}/config.json"))?,
+        Source::Over(dir, base) => match in_folder(&Source::Folder(dir.clone()), name)? {
+            Some(found) => return Ok(Some(found)),
+            None => return in_folder(base, name),
+        },
     };
     Ok(config.map(|config| Base { why: format!("{NAME} = {name:?}, in the checkpoint's folder"), config }))
 }

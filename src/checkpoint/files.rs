@@ -21,6 +21,8 @@ pub enum Source {
     Folder(PathBuf),
     /// Compiled in; paths use `/`.
     Embedded(&'static [(&'static str, &'static [u8])]),
+    /// An adapter's folder over its base: a file of the folder, or else the base's.
+    Over(PathBuf, Box<Self>),
 }
 
 /// The bytes of a file, in memory or mapped.
@@ -49,6 +51,8 @@ impl Source {
         match self {
             Self::Folder(dir) => dir.join(name).display().to_string(),
             Self::Embedded(_) => format!("demo/{name}"),
+            Self::Over(dir, _) if dir.join(name).exists() => dir.join(name).display().to_string(),
+            Self::Over(_, base) => base.place(name),
         }
     }
 
@@ -57,13 +61,14 @@ impl Source {
         match self {
             Self::Folder(dir) => dir.join(name).exists(),
             Self::Embedded(files) => files.iter().any(|(path, _)| *path == name),
+            Self::Over(dir, base) => dir.join(name).exists() || base.has(name),
         }
     }
 
     /// Names of the files at the top, sorted.
     pub fn list(&self) -> Vec<String> {
         let mut names: Vec<String> = match self {
-            Self::Folder(dir) => std::fs::read_dir(dir)
+            Self::Folder(dir) | Self::Over(dir, _) => std::fs::read_dir(dir)
                 .into_iter()
                 .flatten()
                 .flatten()
@@ -82,6 +87,10 @@ impl Source {
             Self::Embedded(files) => {
                 Ok(files.iter().find(|(path, _)| *path == name).map(|(_, bytes)| bytes.to_vec()))
             }
+            Self::Over(dir, base) => match read_file(&dir.join(name))? {
+                Some(bytes) => Ok(Some(bytes)),
+                None => base.read(name),
+            },
         }
     }
 
@@ -104,6 +113,8 @@ impl Source {
                 .find(|(path, _)| *path == name)
                 .map(|(_, bytes)| Bytes::Static(bytes))
                 .ok_or_else(|| Error::io(name, ErrorKind::NotFound.into())),
+            Self::Over(dir, base) if !dir.join(name).exists() => base.map(name),
+            Self::Over(dir, _) => map_file(&dir.join(name)),
         }
     }
 }

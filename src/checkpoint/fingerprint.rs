@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::adapter;
 use super::files::{Json, Source};
 use super::rules;
 use super::weights::Weights;
@@ -29,6 +30,9 @@ pub fn of(source: &Source, base: &Json, weights: &Weights) -> Result<String> {
         if let Some(bytes) = source.read(name)? {
             put(name, &bytes);
         }
+    }
+    if let Source::Over(dir, _) = source {
+        put("scale", &adapter::scale(&Source::Folder(dir.clone()))?.to_le_bytes());
     }
     put("base", serde_json::Value::Object(base.map.clone()).to_string().as_bytes());
     let mut sampled = false;

@@ -8,6 +8,7 @@
 //!                                 └─> rules: tokenizer + template ─> Text: (prompt, answer, critique) -> ids
 //! ```
 
+mod adapter;
 mod base;
 mod bundled;
 mod checks;
@@ -18,6 +19,7 @@ mod detokenizer;
 mod families;
 mod files;
 mod fingerprint;
+mod merge;
 mod mmap;
 mod open;
 mod render;
@@ -29,6 +31,9 @@ mod text;
 mod tokenizer;
 mod weights;
 
+pub use adapter::{
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Adapter, BaseModel, LINEAGE, LINEAR, LoraSpec, PEFT_PREFIX, is_adapter,
+};
 pub use bundled::Bundled;
 pub use checks::{DECLARATION as HEAD_DECLARATION, UNTRAINED as HEAD_UNTRAINED, backbone_tensors};
 pub use detokenizer::Detokenizer;

@@ -1,10 +1,12 @@
 //! Opening a checkpoint: files -> [`Checkpoint`], every value of its spec with a reason.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
+use super::adapter::{self, Adapter};
 use super::bundled::Bundled;
 use super::files::{Json, Source};
 use super::spec::{Calibration, Method, Reason, Spec};
@@ -29,6 +31,8 @@ pub struct Checkpoint {
     pub fingerprint: String,
     /// The folder; `None` if compiled in.
     pub dir: Option<PathBuf>,
+    /// Set for an adapter over a base; the tensors are those of the two merged.
+    pub adapter: Option<Adapter>,
     source: Source,
     outer: Json,
     base: Json,
@@ -69,8 +73,19 @@ impl Checkpoint {
             ));
         }
         let name = full.file_name().map_or_else(|| "/".into(), |n| n.to_string_lossy().into_owned());
-        let mut checkpoint = Self::read(name, Source::Folder(dir.to_path_buf()), hub_caches, true)?;
+        let (adapter, source) = if adapter::is_adapter(dir) {
+            let (adapter, source) = adapter::read(dir, 0)?;
+            (Some(adapter), source)
+        } else {
+            (None, Source::Folder(dir.to_path_buf()))
+        };
+        let mut checkpoint = Self::read(name, source, hub_caches, true)?;
         checkpoint.dir = Some(full);
+        if let Some(adapter) = adapter {
+            let (value, why) = (adapter.base.name(), adapter::ADAPTER_CONFIG.to_owned());
+            checkpoint.spec.reasons.push(Reason { what: "adapter of".into(), value, why });
+            checkpoint.adapter = Some(adapter);
+        }
         Ok(checkpoint)
     }
 
@@ -121,6 +136,7 @@ impl Checkpoint {
             text,
             fingerprint,
             dir: None,
+            adapter: None,
             source,
             outer,
             base: base.config,
@@ -131,6 +147,30 @@ impl Checkpoint {
     /// The tensors, to be put on a device: f32 on the CPU, elsewhere in the file's type.
     pub fn tensors(&self, device: &Device) -> Result<Tensors> {
         Ok(Tensors::new(Arc::clone(&self.weights), device))
+    }
+
+    /// An adapter's own tensors in f32: names as the reference's, `lora_A` and `lora_B` in place of `weight`, and modules
+    /// saved whole. Empty for a checkpoint that is no adapter.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a tensor that is not finite.
+    pub fn adapter_tensors(&self, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+        if self.adapter.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let tensor = |(name, (shape, values)): (String, (Vec<usize>, Vec<f32>))| {
+            Ok((name, Tensor::from_vec(values, shape, device)?))
+        };
+        self.weights.adapter_values()?.into_iter().map(tensor).collect()
+    }
+
+    /// Writes a checkpoint in the reference's layout, adapters merged into the weights, in the types of the files, or f32.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] for a weight that is not finite.
+    pub fn write_merged(&self, dir: &Path, f32: bool) -> Result<()> {
+        self.write_files(dir)?;
+        self.weights.write(&dir.join("model.safetensors"), f32)
     }
 
     /// What is in the weight files, sorted by name.

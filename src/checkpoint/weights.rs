@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+use super::adapter::{self, ADAPTER_CONFIG, ADAPTER_WEIGHTS, Piece};
 use super::files::{Bytes, Source, shorten};
 use crate::{Error, Result};
 
@@ -49,16 +50,32 @@ struct Shard {
 pub struct Weights {
     shards: Vec<Shard>,
     entries: BTreeMap<String, Entry>,
+    /// What adapters change in a tensor, in their order.
+    changes: BTreeMap<String, Vec<Change>>,
+}
+
+/// What an adapter does to a tensor.
+#[derive(Debug)]
+enum Change {
+    /// Adds `scale * b @ a`.
+    Add { a: Entry, b: Entry, scale: f64 },
+    /// Puts another in its place.
+    Replace(Entry),
 }
 
 impl Weights {
     /// No tensors.
     pub fn none() -> Self {
-        Self { shards: Vec::new(), entries: BTreeMap::new() }
+        Self { shards: Vec::new(), entries: BTreeMap::new(), changes: BTreeMap::new() }
     }
 
     /// Finds and checks the files: headers, offsets and lengths, not the numbers.
     pub fn open(source: &Source) -> Result<Self> {
+        if let Source::Over(dir, base) = source {
+            let mut weights = Self::open(base)?;
+            weights.adapt(&Source::Folder(dir.clone()))?;
+            return Ok(weights);
+        }
         let mut weights = Self::none();
         if source.has(SINGLE) {
             weights.add(source, SINGLE)?;
@@ -131,6 +148,69 @@ impl Weights {
     }
 
     fn add(&mut self, source: &Source, file: &str) -> Result<()> {
+        for (name, entry) in self.shard(source, file)? {
+            if let Some(other) = self.entries.insert(name.clone(), entry) {
+                let other = self.shards.get(other.shard).map_or(file, |s| &s.file);
+                return Err(Error::invalid(
+                    format!("{}, tensor {name}", source.place(file)),
+                    format!("a tensor that is also in {other}"),
+                    "each tensor once",
+                    "Remove files that belong to another checkpoint.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays an adapter's matrices over the tensors.
+    fn adapt(&mut self, source: &Source) -> Result<()> {
+        let scale = adapter::scale(source)?;
+        let place = source.place(ADAPTER_WEIGHTS);
+        let bad = |name: &str, found: String, expected: &str| {
+            Error::invalid(
+                format!("{place}, tensor {name}"),
+                found,
+                expected,
+                format!("The adapter does not belong to this base: see {ADAPTER_CONFIG}."),
+            )
+        };
+        let mut halves: BTreeMap<String, (Option<Entry>, Option<Entry>)> = BTreeMap::new();
+        for (name, entry) in self.shard(source, ADAPTER_WEIGHTS)? {
+            let Some(piece) = adapter::piece(&name) else {
+                return Err(bad(&name, "a name not known here".into(), "lora_A, lora_B or a saved module"));
+            };
+            let (Piece::A(target) | Piece::B(target) | Piece::Whole(target)) = &piece;
+            let Some(base) = self.entries.get(target) else {
+                return Err(bad(&name, format!("a base without {target}"), "a tensor of the base"));
+            };
+            match piece {
+                Piece::A(target) => halves.entry(target).or_default().0 = Some(entry),
+                Piece::B(target) => halves.entry(target).or_default().1 = Some(entry),
+                Piece::Whole(_) if base.shape != entry.shape => {
+                    let found = format!("shape {:?}", entry.shape);
+                    return Err(bad(&name, found, &format!("{:?}, as in the base", base.shape)));
+                }
+                Piece::Whole(target) => self.changes.entry(target).or_default().push(Change::Replace(entry)),
+            }
+        }
+        for (target, halves) in halves {
+            let (Some(a), Some(b)) = halves else {
+                return Err(bad(&target, "one half of a product".into(), "lora_A and lora_B"));
+            };
+            let base = self.entries.get(&target).map(|e| e.shape.clone()).unwrap_or_default();
+            match (a.shape.as_slice(), b.shape.as_slice(), base.as_slice()) {
+                ([r, i], [o, s], [out, inp]) if r == s && i == inp && o == out => {}
+                _ => {
+                    let found = format!("lora_A {:?} and lora_B {:?}", a.shape, b.shape);
+                    return Err(bad(&target, found, &format!("a product of shape {base:?}")));
+                }
+            }
+            self.changes.entry(target).or_default().push(Change::Add { a, b, scale });
+        }
+        Ok(())
+    }
+
+    fn shard(&mut self, source: &Source, file: &str) -> Result<Vec<(String, Entry)>> {
         let bytes = source.map(file)?;
         let place = source.place(file);
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| {
@@ -142,22 +222,14 @@ impl Weights {
             )
         })?;
         let (shard, data) = (self.shards.len(), header + 8);
+        let mut found = Vec::new();
         for name in metadata.offset_keys() {
             let Some(info) = metadata.info(&name) else { continue };
             let range = data + info.data_offsets.0..data + info.data_offsets.1;
-            let entry = Entry { shard, dtype: info.dtype, shape: info.shape.clone(), range };
-            if let Some(other) = self.entries.insert(name.clone(), entry) {
-                let other = self.shards.get(other.shard).map_or(file, |s| &s.file);
-                return Err(Error::invalid(
-                    format!("{place}, tensor {name}"),
-                    format!("a tensor that is also in {other}"),
-                    "each tensor once",
-                    "Remove files that belong to another checkpoint.",
-                ));
-            }
+            found.push((name, Entry { shard, dtype: info.dtype, shape: info.shape.clone(), range }));
         }
         self.shards.push(Shard { file: file.to_owned(), place, bytes, data });
-        Ok(())
+        Ok(found)
     }
 
     /// What is in the files, sorted by name.
@@ -209,7 +281,11 @@ impl Weights {
 
     /// The raw bytes of each tensor, sorted by name.
     pub fn raw(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries.values().map(|entry| self.bytes(entry))
+        let changes = self.changes.values().flatten().flat_map(|change| match change {
+            Change::Add { a, b, .. } => [Some(a), Some(b)],
+            Change::Replace(whole) => [Some(whole), None],
+        });
+        self.entries.values().chain(changes.flatten()).map(|entry| self.bytes(entry))
     }
 
     fn bytes(&self, entry: &Entry) -> &[u8] {
@@ -228,9 +304,52 @@ impl Weights {
         format!("{file}, tensor {name}")
     }
 
-    /// The numbers of a tensor as f32, checked to be finite.
+    /// The numbers of a tensor as f32, checked to be finite, with what adapters change in it.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
-        let entry = self.entry(name)?;
+        let mut values = self.read(name, self.entry(name)?)?;
+        for change in self.changes.get(name).into_iter().flatten() {
+            match change {
+                Change::Replace(whole) => values = self.read(name, whole)?,
+                Change::Add { a, b, scale } => {
+                    let tensor = |e: &Entry| -> Result<Tensor> {
+                        Ok(Tensor::from_vec(self.read(name, e)?, e.shape.as_slice(), &Device::Cpu)?)
+                    };
+                    let product =
+                        (tensor(b)?.matmul(&tensor(a)?)? * *scale)?.flatten_all()?.to_vec1::<f32>()?;
+                    values.iter_mut().zip(product).for_each(|(value, more)| *value += more);
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The last adapter's own tensors: names as the reference's, `lora_A` and `lora_B` in place of `weight`.
+    pub fn adapter_values(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+        let mut all = BTreeMap::new();
+        for (name, changes) in &self.changes {
+            let mut put = |name: &str, entry: &Entry| -> Result<()> {
+                all.insert(name.to_owned(), (entry.shape.clone(), self.read(name, entry)?));
+                Ok(())
+            };
+            match changes.last() {
+                Some(Change::Replace(whole)) => put(name, whole)?,
+                Some(Change::Add { a, b, .. }) => {
+                    let module = name.strip_suffix(".weight").unwrap_or(name);
+                    put(&format!("{module}.lora_A.weight"), a)?;
+                    put(&format!("{module}.lora_B.weight"), b)?;
+                }
+                None => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// The dtype of a tensor in its file.
+    pub fn dtype(&self, name: &str) -> Result<Dtype> {
+        Ok(self.entry(name)?.dtype)
+    }
+
+    fn read(&self, name: &str, entry: &Entry) -> Result<Vec<f32>> {
         let bytes = self.bytes(entry);
         let values: Vec<f32> = match entry.dtype {
             Dtype::F32 => chunks(bytes, f32::from_le_bytes),

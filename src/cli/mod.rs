@@ -12,7 +12,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{Error, Result};
 
+pub mod adapter;
 pub mod batch;
+pub mod before_after;
 pub mod critique;
 pub mod data;
 pub mod demo_model;
@@ -21,7 +23,10 @@ pub mod doctor;
 mod doctor_text;
 pub mod host;
 pub mod interrupt;
+pub mod label;
+mod label_line;
 pub mod model;
+pub mod on_policy;
 pub mod open;
 pub mod options;
 pub mod output;
@@ -29,6 +34,7 @@ pub mod progress;
 pub mod result;
 pub mod resume;
 pub mod run;
+pub mod runs;
 pub mod score;
 pub mod session;
 pub mod shell;
@@ -101,12 +107,20 @@ pub enum Command {
     Data(data::DataArgs),
     /// Train a reward model in a folder; the same command resumes.
     Train(train::TrainArgs),
+    /// Start runs as jobs, list them, watch them, pause, resume, stop, clone them.
+    Runs(runs::RunsArgs),
+    /// The same pairs under an old and a new model: what is fixed, broken, unchanged, and how sure that is.
+    BeforeAfter(before_after::BeforeAfterArgs),
+    /// Merge a LoRA adapter into its base.
+    Adapter(adapter::AdapterArgs),
     /// Make the demo model and its twins from nothing.
     DemoModel(demo_model::DemoModelArgs),
     /// Test the demo model and its twins: tables and a chart.
     DemoReport(demo_report::DemoReportArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
+    /// Label pairs: on the screen, or by lines from standard input.
+    Label(label::LabelArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
     Session(session::SessionArgs),
     /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
@@ -150,9 +164,13 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Score(args)) => args.run(),
         Some(Command::Data(args)) => data::data(&args),
         Some(Command::Train(args)) => args.run(),
+        Some(Command::Adapter(args)) => args.run(),
+        Some(Command::Runs(args)) => args.run(),
+        Some(Command::BeforeAfter(args)) => args.run(),
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::DemoReport(args)) => demo_report::demo_report(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
+        Some(Command::Label(args)) => label::label(args),
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),

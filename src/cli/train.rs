@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -12,11 +13,14 @@ use toml::{Table, Value};
 use super::Exit;
 use super::interrupt::Interrupt;
 use super::model::ModelArgs;
-use crate::engine::{ModelSource, device};
+use crate::engine::{ModelSource, device, device_name};
+use crate::recipe::on_policy_run;
+use crate::runs::{Turn, state_home, wait_for_device};
 use crate::train::config::Config;
-use crate::train::run::{Event, Job, Outcome, Record, Summary, train};
+use crate::train::estimate;
+use crate::train::run::{Event, Job, Outcome, Record, Status, Summary, plan, status, train};
 use crate::train::start::Origin;
-use crate::{Error, Result};
+use crate::{Error, Result, disk};
 
 /// Seconds between two lines when standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -33,10 +37,14 @@ counts; classic needs none.
 
 Keys of --config (TOML), with the recipe's values where a file gives none: see src/train/recipes/ or a run.toml; among them
 freeze = [\"reward_base_model.*\"], init = \"random\", init-head = \"random\", batch, micro-batch, max-len, group-by-length,
+gradient-checkpointing, center-rewards-coefficient, kl, held-out, eval-every, patience, explosion,
+replay = { file = \"rows.jsonl\", share = 0.25 },
+[lora] rank, alpha, dropout, targets = \"all-linear\" | [\"q_proj\", ...], rslora (its learning rate is 1e-4 where none is given),
 [optimizer] kind = \"decoupled-adamw\" | \"adamw\", lr, betas, eps, weight-decay, clip,
 [schedule] kind = \"cosine\" | \"linear\" | \"constant\", warmup, floor.")]
 pub struct TrainArgs {
-    /// What to train: csft (critiques only), cloud (critiques and rewards) or classic (rewards without critiques)
+    /// What to train: csft (critiques only), cloud (critiques and rewards), classic (rewards without critiques), or cloud-onpolicy
+    /// (csft on the given critiques, then cloud on the model's own)
     #[arg(long, value_name = "RECIPE")]
     pub recipe: String,
     /// Starting weights, and where to compute.
@@ -45,6 +53,15 @@ pub struct TrainArgs {
     /// Rows (JSON lines); may be given more than once
     #[arg(long, value_name = "FILE", required = true)]
     pub data: Vec<PathBuf>,
+    /// Rows held out, looked at as the run goes; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub valid: Vec<PathBuf>,
+    /// Share of the rows to hold out, chosen by their prompts
+    #[arg(long, value_name = "SHARE")]
+    pub held_out: Option<f64>,
+    /// Steps between two looks at the rows held out
+    #[arg(long, value_name = "N")]
+    pub eval_every: Option<u32>,
     /// The run's folder
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -63,9 +80,24 @@ pub struct TrainArgs {
     /// Peak learning rate
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
+    /// Learn low-rank products beside the weights, of this rank, and the reward head: result/ is an adapter in PEFT's format
+    #[arg(long, value_name = "RANK", num_args = 0..=1, default_missing_value = "16")]
+    pub lora: Option<u32>,
     /// A file of keys; flags win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Only say what memory and time it would take, and whether it fits
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Begin even if it does not seem to fit into memory
+    #[arg(long)]
+    pub ignore_memory: bool,
+    /// Wait until no other run that waits so is at work on this device
+    #[arg(long)]
+    pub wait_for_device: bool,
+    /// As a session of its own: it outlives the terminal (`outloud runs start` does this)
+    #[arg(long, hide = true)]
+    pub detached: bool,
 }
 
 impl TrainArgs {
@@ -74,15 +106,34 @@ impl TrainArgs {
     /// # Errors
     /// `Usage` for an unknown recipe or device; otherwise as [`train`].
     pub fn run(self) -> Result<Exit> {
+        if self.detached {
+            detach()?;
+        }
+        if self.recipe == on_policy_run::NAME {
+            return super::on_policy::run(&self);
+        }
         super::threads::for_training();
         let job = self.job()?;
         let interrupt = Interrupt::listen()?;
-        let mut progress = Progress::new(std::io::stderr().is_terminal());
-        let outcome = train(&job, &mut |event| progress.show(event), &|| interrupt.asked());
-        progress.end();
         let mut out = std::io::stdout().lock();
         let mut print =
             |text: String| out.write_all(text.as_bytes()).map_err(|e| Error::io("<standard output>", e));
+        if self.dry_run {
+            let plan = plan(&job)?;
+            print(format!("{}\n", plan.describe(estimate::rate(&job.device)?)))?;
+            return match plan.too_large(estimate::available_mib()) {
+                Some(why) => print(format!("does not fit: {why}\n")).map(|()| Exit::Failed),
+                None => Ok(Exit::Ok),
+            };
+        }
+        let turn = self.turn(&job, &interrupt)?;
+        if self.wait_for_device && turn.is_none() {
+            eprintln!("stopped while it waited");
+            return Ok(Exit::Interrupted);
+        }
+        let mut progress = Progress::new(std::io::stderr().is_terminal());
+        let outcome = train(&job, &mut |event| progress.show(event), &|| interrupt.asked());
+        progress.end();
         match outcome? {
             Outcome::Finished(summary) => print(describe(&summary)).map(|()| Exit::Ok),
             Outcome::AlreadyFinished(result) => {
@@ -96,7 +147,42 @@ impl TrainArgs {
         }
     }
 
-    fn job(&self) -> Result<Job> {
+    /// Waits for the device, if asked to; `None`: not asked, or stopped first.
+    fn turn(&self, job: &Job, interrupt: &Interrupt) -> Result<Option<Turn>> {
+        if !self.wait_for_device {
+            return Ok(None);
+        }
+        disk::create_dir(&job.out)?;
+        let queues = state_home()?.join("devices");
+        let mut waiting = |before: usize| {
+            let text = format!("waits for {}: {before} before it", device_name(&job.device));
+            eprintln!("{text}");
+            Status::queued(&job.out, &text);
+        };
+        let stop = || interrupt.asked() || status::asked(&job.out).is_some();
+        wait_for_device(&queues, &device_name(&job.device), &mut waiting, &stop)
+    }
+
+    /// The same flags as words.
+    pub(super) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut put = |name: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|v| [name.to_owned(), v]))
+        };
+        let text = |n: Option<u32>| n.map(|n| n.to_string());
+        put("--steps", text(self.steps));
+        put("--seed", text(self.seed));
+        put("--save-every", text(self.save_every));
+        put("--eval-every", text(self.eval_every));
+        put("--lora", text(self.lora));
+        put("--held-out", self.held_out.map(|x| x.to_string()));
+        put("--epochs", self.epochs.map(|x| x.to_string()));
+        put("--lr", self.lr.map(|x| x.to_string()));
+        words
+    }
+
+    /// Keys that flags set.
+    pub(super) fn flags(&self) -> Table {
         let mut flags = Table::new();
         let mut flag =
             |key: &str, value: Option<Value>| value.and_then(|value| flags.insert(key.to_owned(), value));
@@ -104,8 +190,15 @@ impl TrainArgs {
         flag("steps", integer(self.steps));
         flag("seed", integer(self.seed));
         flag("save-every", integer(self.save_every));
+        flag("eval-every", integer(self.eval_every));
+        flag("lora.rank", integer(self.lora));
+        flag("held-out", self.held_out.map(Value::Float));
         flag("epochs", self.epochs.map(Value::Float));
         flag("optimizer.lr", self.lr.map(Value::Float));
+        flags
+    }
+
+    fn job(&self) -> Result<Job> {
         let text = match &self.config {
             Some(path) => Some((
                 path.display().to_string(),
@@ -120,14 +213,25 @@ impl TrainArgs {
         };
         Ok(Job {
             recipe: self.recipe.clone(),
-            config: Config::layered(&self.recipe, file, flags)
+            config: Config::layered(&self.recipe, file, self.flags())
                 .map_err(|error| Error::Usage(error.to_string()))?,
             origin,
             data: self.data.clone(),
+            valid: self.valid.clone(),
             out: self.out.clone(),
             device: device(self.model.device()?)?,
+            check_memory: !self.ignore_memory,
         })
     }
+}
+
+/// Leaves the terminal's session, so that closing it ends nothing here.
+fn detach() -> Result<()> {
+    // The leader of a group cannot leave its session; then hanging up is ignored all the same.
+    let _ = rustix::process::setsid();
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())
+        .map(|_| ())
+        .map_err(|e| Error::io("<signal handler>", e))
 }
 
 /// A bar on a terminal, now and then a line elsewhere; on standard error.
@@ -202,6 +306,9 @@ fn numbers(r: &Record) -> String {
     if let Some(margin) = r.margin {
         let _ = write!(text, " margin {margin:.3}");
     }
+    if let Some(eval) = &r.eval {
+        let _ = write!(text, " eval_loss {:.4}", eval.eval_loss);
+    }
     let _ = write!(text, " lr {:.2e} {:.0} tok/s", r.lr, r.tokens_per_second);
     text
 }
@@ -212,7 +319,7 @@ fn describe(s: &Summary) -> String {
         _ => String::new(),
     };
     format!(
-        "{} steps on {} pairs, {} tokens in {:.0} s ({:.0} tok/s)\n{}{}{}model: {}\n",
+        "{} steps on {} pairs, {} tokens in {:.0} s ({:.0} tok/s)\n{}{}{}{}model: {}\n",
         s.steps,
         s.pairs,
         s.tokens,
@@ -221,6 +328,7 @@ fn describe(s: &Summary) -> String {
         arrow("loss", Some(s.first.0), Some(s.last.0)),
         arrow("accuracy", s.first.1, s.last.1),
         arrow("margin", s.first.2, s.last.2),
+        s.ended.as_ref().map(|why| format!("{why}\n")).unwrap_or_default(),
         s.result.display(),
     )
 }

@@ -4,6 +4,7 @@
 //! `outloud`'s own commands (see `recipe::evaluation`). Never imports `engine` or anything of the screen.
 
 pub mod baselines;
+pub mod before_after;
 pub mod best_of;
 pub mod chart;
 pub mod lines;

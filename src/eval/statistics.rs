@@ -64,3 +64,37 @@ pub fn difference(pairs: &[(f64, f64)], seed: u64) -> Estimate {
     let at = |share: f64| means.get((share * (RESAMPLES - 1) as f64).round() as usize).copied();
     Estimate { value, low: at(0.025).unwrap_or(value), high: at(0.975).unwrap_or(value), n }
 }
+
+/// Two-sided p-value of McNemar's exact test: of `fixed + broken` changed preferences, each as likely to be either.
+pub fn mcnemar(fixed: usize, broken: usize) -> f64 {
+    let (n, few) = (fixed + broken, fixed.min(broken));
+    // Terms of the binomial distribution in logarithms, so that many changes do not underflow.
+    let mut log = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = log.exp();
+    for k in 1..=few {
+        log += ((n - k + 1) as f64 / k as f64).ln();
+        tail += log.exp();
+    }
+    (2.0 * tail).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mcnemar_as_scipy_has_it() {
+        // scipy.stats.binomtest(k, n).pvalue
+        for (fixed, broken, p) in
+            [(0, 0, 1.0), (5, 0, 0.0625), (2, 8, 0.109375), (60, 40, 0.056887933640980784), (7, 7, 1.0)]
+        {
+            assert!(
+                (mcnemar(fixed, broken) - p).abs() < 1e-9,
+                "{fixed} {broken}: {}",
+                mcnemar(fixed, broken)
+            );
+            assert_eq!(mcnemar(fixed, broken), mcnemar(broken, fixed));
+        }
+        assert!(mcnemar(3000, 2000) < 1e-40);
+    }
+}

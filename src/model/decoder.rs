@@ -10,6 +10,7 @@ use super::{
     cache::CacheShape,
     cpu::{self, Computed},
     layer::{LayerWeights, Norm},
+    lora::Noise,
     ops,
     rotary::Rotary,
 };
@@ -26,6 +27,14 @@ pub struct Chunk<'a> {
     pub cache: &'a mut KvCache,
     /// How many of `ids` stay in the cache afterwards; the rest is computed and forgotten.
     pub keep: usize,
+}
+
+/// Rows packed one after the other, with what every layer needs to know of them.
+pub struct Packed {
+    rotary: Vec<(Tensor, Tensor)>,
+    lens: Vec<usize>,
+    tokens: usize,
+    noise: Option<Noise>,
 }
 
 /// A loaded model: weights, rules, and nothing that changes.
@@ -143,7 +152,7 @@ impl Model {
                 return Err(Error::Cancelled);
             }
             x = layer
-                .forward(&x, self.rope_of(layer, &rotary)?, |q, k, v, rule| {
+                .forward(&x, self.rope_of(layer, &rotary)?, None, |q, k, v, rule| {
                     let mut rows = Vec::with_capacity(chunks.len());
                     let mut at = 0;
                     for (chunk, kept) in chunks.iter().zip(&mut kv) {
@@ -184,18 +193,45 @@ impl Model {
     /// # Errors
     /// [`Error::Usage`] for lengths that do not add up.
     pub fn forward_packed_embedded(&self, embeds: &Tensor, lens: &[usize]) -> Result<Tensor> {
-        if lens.iter().sum::<usize>() != embeds.dim(0)? {
+        let rows = self.packed(lens, None)?;
+        if rows.tokens != embeds.dim(0)? {
             return Err(Error::Usage(format!("rows of {lens:?} tokens in {:?}", embeds.shape())));
         }
-        let positions: Vec<usize> = lens.iter().flat_map(|&len| 0..len).collect();
-        let rotary = self.rotary(&positions)?;
         let mut x = embeds.clone();
-        for layer in &self.layers {
-            x = layer.forward(&x, self.rope_of(layer, &rotary)?, |q, k, v, rule| {
-                Ok(ops::packed_attention(q, k, v, lens, rule)?)
-            })?;
+        for index in 0..self.layers.len() {
+            x = self.layer_packed(index, &x, &rows)?;
         }
-        self.norm.forward(&x)
+        self.normed(&x)
+    }
+
+    /// Rows to be computed layer by layer; with `noise` dropout acts in training.
+    ///
+    /// # Errors
+    /// From the device.
+    pub fn packed(&self, lens: &[usize], noise: Option<Noise>) -> Result<Packed> {
+        let positions: Vec<usize> = lens.iter().flat_map(|&len| 0..len).collect();
+        let tokens = positions.len();
+        Ok(Packed { rotary: self.rotary(&positions)?, lens: lens.to_vec(), tokens, noise })
+    }
+
+    /// One layer over `x`: `[N, hidden]`, differentiable.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a layer that is not there.
+    pub fn layer_packed(&self, index: usize, x: &Tensor, rows: &Packed) -> Result<Tensor> {
+        let layer = self.layers.get(index);
+        let layer = layer.ok_or_else(|| Error::Usage(format!("the backbone has no layer {index}")))?;
+        layer.forward(x, self.rope_of(layer, &rows.rotary)?, rows.noise, |q, k, v, rule| {
+            Ok(ops::packed_attention(q, k, v, &rows.lens, rule)?)
+        })
+    }
+
+    /// The final norm over what the last layer gives, differentiable.
+    ///
+    /// # Errors
+    /// From the device.
+    pub fn normed(&self, x: &Tensor) -> Result<Tensor> {
+        self.norm.forward(x)
     }
 
     /// Embeddings after their scaling, `[N, hidden]`, differentiable.
@@ -287,7 +323,7 @@ impl Model {
 
     /// Whether the fast path runs on plain slices.
     fn on_slices(&self) -> bool {
-        self.device().is_cpu() && self.dtype() == DType::F32
+        self.device().is_cpu() && self.dtype() == DType::F32 && !self.layers.iter().any(LayerWeights::adapted)
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {

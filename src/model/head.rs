@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
+use super::lora::{Lora, Noise};
 use super::{TensorSource, cpu, ops};
 use crate::{Result, checkpoint::Head};
 
@@ -13,11 +14,12 @@ pub struct RewardHead {
     out: Projection,
 }
 
-/// A matrix `[out, in]` with its bias `[out]`.
+/// A matrix `[out, in]` with its bias `[out]` and what is learned beside it.
 #[derive(Clone, Debug)]
 pub(super) struct Projection {
     pub weight: Tensor,
     pub bias: Option<Tensor>,
+    pub lora: Option<Lora>,
 }
 
 impl Projection {
@@ -25,11 +27,19 @@ impl Projection {
     pub fn load(source: &dyn TensorSource, name: &str, out: usize, inp: usize, bias: bool) -> Result<Self> {
         let weight = source.tensor(&format!("{name}.weight"), &[out, inp])?;
         let bias = bias.then(|| source.tensor(&format!("{name}.bias"), &[out])).transpose()?;
-        Ok(Self { weight, bias })
+        let lora = source.lora(name, out, inp)?;
+        Ok(Self { weight, bias, lora })
     }
 
-    /// `[M, in]` -> `[M, out]`, differentiable.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// `[M, in]` -> `[M, out]`, differentiable; with dropout before what is learned beside the matrix if there is `noise`.
+    pub fn forward(&self, x: &Tensor, noise: Option<Noise>) -> Result<Tensor> {
+        if let Some(lora) = &self.lora {
+            let y = lora.forward(x, &self.weight, noise)?;
+            return Ok(match &self.bias {
+                Some(bias) => y.broadcast_add(bias)?,
+                None => y,
+            });
+        }
         let constant = !x.track_op() && !self.weight.track_op() && self.weight.is_contiguous();
         if constant && x.device().is_cpu() && [x, &self.weight].iter().all(|t| t.dtype() == DType::F32) {
             let y = cpu::logits(x, &self.weight)?;
@@ -42,7 +52,7 @@ impl Projection {
     }
 
     pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        std::iter::once(&self.weight).chain(&self.bias)
+        std::iter::once(&self.weight).chain(&self.bias).chain(self.lora.iter().flat_map(|l| [&l.a, &l.b]))
     }
 }
 
@@ -64,9 +74,9 @@ impl RewardHead {
     pub fn rewards(&self, hidden: &Tensor) -> Result<Tensor> {
         let mut x = hidden.clone();
         if let Some(dense) = &self.dense {
-            x = dense.forward(&x)?.tanh()?;
+            x = dense.forward(&x, None)?.tanh()?;
         }
-        Ok(self.out.forward(&x)?.squeeze(1)?.to_dtype(DType::F32)?)
+        Ok(self.out.forward(&x, None)?.squeeze(1)?.to_dtype(DType::F32)?)
     }
 
     pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::{
     TensorSource,
     head::Projection,
+    lora::Noise,
     ops::{self, AttentionRule},
 };
 use crate::{
@@ -123,31 +124,38 @@ impl LayerWeights {
         &self,
         x: &Tensor,
         (cos, sin): &(Tensor, Tensor),
+        noise: Option<Noise>,
         attend: impl FnOnce(&Tensor, &Tensor, &Tensor, AttentionRule) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let n = x.dim(0)?;
         let h = self.input_norm.forward(x)?;
-        let mut q = self.q.forward(&h)?.reshape((n, self.heads, self.head_dim))?;
-        let mut k = self.k.forward(&h)?.reshape((n, self.kv_heads, self.head_dim))?;
-        let v = self.v.forward(&h)?.reshape((n, self.kv_heads, self.head_dim))?;
+        let mut q = self.q.forward(&h, noise)?.reshape((n, self.heads, self.head_dim))?;
+        let mut k = self.k.forward(&h, noise)?.reshape((n, self.kv_heads, self.head_dim))?;
+        let v = self.v.forward(&h, noise)?.reshape((n, self.kv_heads, self.head_dim))?;
         if let Some((q_norm, k_norm)) = &self.qk_norm {
             q = q_norm.forward(&q)?;
             k = k_norm.forward(&k)?;
         }
         let (q, k) = (ops::rope(&q, cos, sin)?, ops::rope(&k, cos, sin)?);
         let attended = attend(&q, &k, &v, self.rule)?.reshape((n, self.heads * self.head_dim))?;
-        let mut attended = self.o.forward(&attended)?;
+        let mut attended = self.o.forward(&attended, noise)?;
         if let Some(norm) = &self.attention_norm {
             attended = norm.forward(&attended)?;
         }
         let x = (x + attended)?;
         let h = self.mlp_norm.forward(&x)?;
-        let inner = ops::glu(&self.gate.forward(&h)?, &self.up.forward(&h)?, self.activation)?;
-        let mut out = self.down.forward(&inner)?;
+        let inner = ops::glu(&self.gate.forward(&h, noise)?, &self.up.forward(&h, noise)?, self.activation)?;
+        let mut out = self.down.forward(&inner, noise)?;
         if let Some(norm) = &self.output_norm {
             out = norm.forward(&out)?;
         }
         Ok((x + out)?)
+    }
+
+    /// Whether a matrix of it has something learned beside it.
+    pub fn adapted(&self) -> bool {
+        let projections = [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down];
+        projections.iter().any(|p| p.lora.is_some())
     }
 
     pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {

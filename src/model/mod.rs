@@ -14,11 +14,13 @@ mod cpu;
 mod decoder;
 mod head;
 mod layer;
+mod lora;
 pub mod ops;
 mod rotary;
 mod weights;
 
 pub use cache::KvCache;
-pub use decoder::{Chunk, Model};
+pub use decoder::{Chunk, Model, Packed};
 pub use head::RewardHead;
+pub use lora::{Lora, Noise};
 pub use weights::TensorSource;

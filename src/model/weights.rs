@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 
+use super::lora::Lora;
 use crate::checkpoint::Tensors;
 use crate::{Error, Result};
 
@@ -20,6 +21,15 @@ pub trait TensorSource {
 
     /// Whether there is a tensor of this name.
     fn has(&self, name: &str) -> bool;
+
+    /// The low-rank term that is learned beside the matrix `module.weight`, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when only a part of it is there, or of another shape.
+    fn lora(&self, module: &str, out: usize, inp: usize) -> Result<Option<Lora>> {
+        let _ = (module, out, inp);
+        Ok(None)
+    }
 
     /// What stands before `model.embed_tokens.weight` and its like.
     fn base_prefix(&self) -> &str {

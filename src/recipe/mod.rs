@@ -14,6 +14,7 @@
 pub mod evaluation;
 pub mod export;
 pub mod on_policy;
+pub mod on_policy_run;
 pub mod plan;
 pub mod stages;
 

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::eval::lines;
-use crate::stories::Row;
 use crate::{Error, Result};
 
 /// What became of the pairs.
@@ -56,10 +55,12 @@ pub fn join(pairs: &Path, critiques: &Path, mut out: impl Write) -> Result<Joine
         }
     }
     let mut joined = Joined::default();
-    for mut row in lines::read::<Row>(pairs)? {
-        match own.remove(&row.id) {
+    for mut row in lines::read::<Map<String, Value>>(pairs)? {
+        let id = row.get("id").and_then(Value::as_str).unwrap_or_default();
+        match own.remove(id) {
             Some((chosen, rejected)) => {
-                (row.chosen_feedback, row.rejected_feedback) = (chosen, rejected);
+                row.insert("chosen_feedback".into(), chosen.into());
+                row.insert("rejected_feedback".into(), rejected.into());
                 joined.kept += 1;
                 let line = serde_json::to_string(&row).unwrap_or_default();
                 writeln!(out, "{line}").map_err(|e| Error::io("on-policy rows", e))?;

@@ -127,7 +127,7 @@ impl Plan {
     }
 }
 
-fn merge(into: &mut Table, from: Table) {
+pub(super) fn merge(into: &mut Table, from: Table) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (Some(toml::Value::Table(inner)), toml::Value::Table(outer)) => merge(inner, outer),

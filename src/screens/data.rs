@@ -25,7 +25,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
         self::pane(state, first, Frame::Box, theme, left, buffer, limits);
         let shares = [Constraint::Fill(5), Constraint::Fill(5), Constraint::Fill(8)];
         let places = Layout::vertical(shares).areas::<3>(right);
-        for (which, place) in [DataPane::Rewards, DataPane::Margins, DataPane::Scatter].into_iter().zip(places) {
+        for (which, place) in
+            [DataPane::Rewards, DataPane::Margins, DataPane::Scatter].into_iter().zip(places)
+        {
             self::pane(state, which, Frame::Box, theme, place, buffer, limits);
         }
     } else {
@@ -87,7 +89,11 @@ fn pane(
 }
 
 fn place_text(data: &Data) -> String {
-    if data.is_empty() { "0".into() } else { format!("{} of {}", thousands(data.at + 1), thousands(data.len())) }
+    if data.is_empty() {
+        "0".into()
+    } else {
+        format!("{} of {}", thousands(data.at + 1), thousands(data.len()))
+    }
 }
 
 /// The first place that is drawn, so that the cursor is in sight.
@@ -147,7 +153,13 @@ fn table(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> (Rect
     for (at, x, width) in &columns {
         let Some(column) = data.columns.get(*at) else { continue };
         let arrow = match &data.query.sort {
-            Some((by, descending)) if by == column => if *descending { "▼" } else { "▲" },
+            Some((by, descending)) if by == column => {
+                if *descending {
+                    "▼"
+                } else {
+                    "▲"
+                }
+            }
             _ => "",
         };
         let mut style = theme.style(Meaning::Title);
@@ -155,7 +167,11 @@ fn table(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> (Rect
             style = theme.style(Meaning::Focus).add_modifier(Modifier::UNDERLINED);
         }
         let name = one_line(column.name());
-        let text = if is_right(column) { format!("{:>w$}", format!("{name}{arrow}"), w = usize::from(*width)) } else { format!("{name}{arrow}") };
+        let text = if is_right(column) {
+            format!("{:>w$}", format!("{name}{arrow}"), w = usize::from(*width))
+        } else {
+            format!("{name}{arrow}")
+        };
         buffer.set_stringn(*x, head.y, text, usize::from(*width), style);
     }
     let first = first_of(data.at, data.len(), usize::from(rows.height));
@@ -234,7 +250,13 @@ fn bad(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> usize {
     let data = &state.data;
     let count = data.index.as_ref().map_or(0, |index| index.bad);
     if count == 0 {
-        buffer.set_stringn(area.x, area.y, "every row could be read", usize::from(area.width), theme.style(Meaning::Dim));
+        buffer.set_stringn(
+            area.x,
+            area.y,
+            "every row could be read",
+            usize::from(area.width),
+            theme.style(Meaning::Dim),
+        );
         return 0;
     }
     let first = first_of(data.bad_at, count, usize::from(area.height));
@@ -246,7 +268,8 @@ fn bad(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> usize {
         let at = one_line(at);
         let most = usize::from(area.width / 3).max(16);
         let skip = at.chars().count().saturating_sub(most);
-        let at: String = if skip > 0 { format!("…{}", at.chars().skip(skip + 1).collect::<String>()) } else { at };
+        let at: String =
+            if skip > 0 { format!("…{}", at.chars().skip(skip + 1).collect::<String>()) } else { at };
         let mark = if here { "▸" } else { " " };
         let room = usize::from(area.width);
         let (x, _) = buffer.set_stringn(area.x, y, format!("{mark}{at}  "), room, theme.style(Meaning::Dim));
@@ -286,7 +309,8 @@ fn status(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         _ => None,
     };
     if let Some(work) = work {
-        let share = data.share.filter(|_| work != "looking").map(|s| format!(" {}", percent(s))).unwrap_or_default();
+        let share =
+            data.share.filter(|_| work != "looking").map(|s| format!(" {}", percent(s))).unwrap_or_default();
         parts.push((format!("{work}{share} · esc stops"), Meaning::Accent));
     }
     if !data.chosen.is_empty() {

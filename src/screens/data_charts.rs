@@ -53,7 +53,12 @@ pub fn draw(state: &State, which: DataPane, theme: &Theme, area: Rect, buffer: &
     let here = match bins.bins.get(data.bin) {
         Some((0, _)) => format!("{low:+.2} to {:+.2}: none", low + step),
         Some((n, row)) => {
-            format!("{low:+.2} to {:+.2}: {} · enter: the most extreme, row {}", low + step, thousands(*n as usize), thousands(*row as usize + 1))
+            format!(
+                "{low:+.2} to {:+.2}: {} · enter: the most extreme, row {}",
+                low + step,
+                thousands(*n as usize),
+                thousands(*row as usize + 1)
+            )
         }
         None => String::new(),
     };

@@ -4,14 +4,21 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Example, Focus, Phase, State, Take};
+use crate::app::{Example, Focus, Limits, Phase, Spot, State, Take, Target};
 use crate::checkpoint::Prompt;
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
 
 /// Draws the list, the selected row in sight.
-pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer) {
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    frame: Frame,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let rows = state.data.index.as_ref().map_or(0, |index| index.rows);
     let count = match rows > state.examples.len() {
         true => format!("g d: all {} · {}", super::data::thousands(rows), state.examples.len()),
@@ -37,6 +44,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     for ((index, example), y) in rows.zip(inner.y..inner.bottom()) {
         let selected = index == state.selected;
         let row = Rect { y, height: 1, ..inner };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Example(index)));
         let (value, style) = status(state, theme, index, example);
         let mark = if selected { "▸" } else { " " };
         let room = usize::from(inner.width).saturating_sub(value.width() + 1);

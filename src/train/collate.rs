@@ -44,7 +44,7 @@ impl Row {
 }
 
 /// Both rows of a pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PairRows {
     /// `file:line`.
     pub place: String,
@@ -52,6 +52,8 @@ pub struct PairRows {
     pub chosen: Row,
     /// The worse answer's.
     pub rejected: Row,
+    /// How far the rewards are to be apart at least; 0 unless the row says so.
+    pub margin: f64,
 }
 
 impl PairRows {
@@ -91,6 +93,7 @@ impl Collator<'_> {
             place: pair.place.clone(),
             chosen: self.row(&pair.prompt, &pair.chosen)?,
             rejected: self.row(&pair.prompt, &pair.rejected)?,
+            margin: pair.margin,
         })
     }
 

@@ -1,8 +1,11 @@
 //! What a run does, as data: recipe, then `--config` file, then flags, each winning over the one before.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::lora::LoraConfig;
 use crate::{Error, Result};
 
 /// Which loss is trained.
@@ -48,6 +51,12 @@ pub struct Config {
     /// Weight of the cross-entropy beside the reward loss (`cloud` only).
     #[serde(default = "lm_weight")]
     pub lm_weight: f64,
+    /// Weight of the mean of `(r_chosen + r_rejected)^2`, which keeps rewards near zero (TRL's name).
+    #[serde(default)]
+    pub center_rewards_coefficient: f64,
+    /// Weight of the divergence from the model training starts with, over the critiques' tokens.
+    #[serde(default)]
+    pub kl: f64,
     /// Optimiser steps; wins over `epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
@@ -92,12 +101,50 @@ pub struct Config {
     /// Absent: one for each physical core for small models, 1 for large ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<usize>,
+    /// Activations of a layer are computed again for its gradients rather than kept: less memory, a third more work.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+    /// Low-rank products beside frozen matrices; the reward head always learns in full. Absent: all weights learn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+    /// Share of the rows that are held out, chosen by their prompts; 0 none.
+    #[serde(default)]
+    pub held_out: f64,
+    /// Steps between two looks at the rows held out; absent: as often as checkpoints are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_every: Option<usize>,
+    /// Looks without a lower `eval_loss` after which the run ends, with the weights of the lowest; 0: it goes to its end, and
+    /// keeps its last weights.
+    #[serde(default = "patience")]
+    pub patience: usize,
+    /// A gradient norm above this many times the median of the last fifty, three steps in a row, ends the run; 0: never.
+    #[serde(default = "explosion")]
+    pub explosion: f64,
+    /// Rows of other data, mixed into every batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
     /// The learning rate over time.
     pub schedule: ScheduleConfig,
 }
 
+/// Rows mixed into every batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Replay {
+    /// Where they are.
+    pub file: PathBuf,
+    /// Their share of each batch, at least one pair.
+    pub share: f64,
+}
+
+fn patience() -> usize {
+    5
+}
+fn explosion() -> f64 {
+    100.0
+}
 fn lm_weight() -> f64 {
     1.25
 }
@@ -173,6 +220,9 @@ const RECIPES: [(&str, &str); 3] = [
     ("classic", include_str!("recipes/classic.toml")),
 ];
 
+/// What asking for LoRA lays over a recipe.
+const LORA: &str = include_str!("recipes/lora.toml");
+
 /// Names of the recipes.
 pub fn recipe_names() -> impl Iterator<Item = &'static str> {
     RECIPES.iter().map(|(name, _)| *name)
@@ -206,11 +256,17 @@ impl Config {
         };
         let mut merged = parse("the recipe", base)?;
         let known = known_keys()?;
-        if let Some((place, text)) = file {
-            let table = parse(place, text)?;
-            check_keys(place, "", &table, &known)?;
-            merge(&mut merged, table);
+        let keys = match file {
+            Some((place, text)) => parse(place, text)?,
+            None => Table::new(),
+        };
+        if keys.contains_key("lora") || flags.keys().any(|key| key.starts_with("lora.")) {
+            merge(&mut merged, parse("the LoRA recipe", LORA)?);
         }
+        if let Some((place, _)) = file {
+            check_keys(place, "", &keys, &known)?;
+        }
+        merge(&mut merged, keys);
         for (key, value) in flags {
             set(&mut merged, &key, value);
         }
@@ -250,6 +306,13 @@ impl Config {
         at_least("keep", self.keep, 2)?;
         at_least("steps", self.steps.unwrap_or(1), 1)?;
         at_least("shards", self.shards.unwrap_or(1), 1)?;
+        at_least("eval-every", self.eval_every.unwrap_or(1), 1)?;
+        if self.replay.is_some() {
+            at_least("batch", self.batch, 2)?;
+        }
+        if let Some(lora) = &self.lora {
+            lora.spec(place)?;
+        }
         let numbers = [
             ("optimizer.lr", self.optimizer.lr, 0.0, f64::MAX),
             ("optimizer.betas", self.optimizer.betas[0], 0.0, 0.999_999_999),
@@ -260,6 +323,11 @@ impl Config {
             ("schedule.warmup", self.schedule.warmup, 0.0, f64::MAX),
             ("schedule.floor", self.schedule.floor, 0.0, 1.0),
             ("lm-weight", self.lm_weight, 0.0, f64::MAX),
+            ("center-rewards-coefficient", self.center_rewards_coefficient, 0.0, f64::MAX),
+            ("kl", self.kl, 0.0, if self.method.has_critique() { f64::MAX } else { 0.0 }),
+            ("held-out", self.held_out, 0.0, 0.9),
+            ("explosion", self.explosion, 0.0, f64::MAX),
+            ("replay.share", self.replay.as_ref().map_or(0.5, |r| r.share), 1e-9, 0.999),
             ("epochs", self.epochs, 1e-9, 1.0e9),
         ];
         for (key, value, low, high) in numbers {
@@ -314,12 +382,19 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 /// Every key there is, dotted, from a configuration in which each has a value.
 fn known_keys() -> Result<Vec<String>> {
-    let mut full: Config = Value::Table(parse("the recipe", recipe_text("cloud").unwrap_or_default())?)
+    let mut full = parse("the recipe", recipe_text("cloud").unwrap_or_default())?;
+    merge(&mut full, parse("the LoRA recipe", LORA)?);
+    let mut full: Config = Value::Table(full)
         .try_into()
         .map_err(|e: toml::de::Error| Error::invalid("the recipe", e.message(), "a complete recipe", ""))?;
     full.steps = Some(1);
     full.shards = Some(1);
     full.critique_prompt = Some(String::new());
+    full.eval_every = Some(1);
+    full.replay = Some(Replay { file: PathBuf::new(), share: 0.5 });
+    if let Some(lora) = &mut full.lora {
+        lora.alpha = Some(1.0);
+    }
     let mut keys = Vec::new();
     flatten("", &to_table(&full)?, &mut |key, _| keys.push(key));
     Ok(keys)

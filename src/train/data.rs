@@ -1,4 +1,4 @@
-//! Training rows: JSON lines `prompt, chosen, rejected, chosen_feedback, rejected_feedback`.
+//! Training rows: JSON lines `prompt, chosen, rejected, chosen_feedback, rejected_feedback, margin?`.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ pub struct Pair {
     pub chosen: Answer,
     /// The worse answer.
     pub rejected: Answer,
+    /// Column `margin`: how far the rewards are to be apart; 0 without.
+    pub margin: f64,
 }
 
 /// An answer and its critique.
@@ -128,6 +130,10 @@ fn pair(place: &str, line: &[u8], loss: Loss) -> Result<Pair, String> {
         prompt: prompt(&row)?,
         chosen: answer("chosen")?,
         rejected: answer("rejected")?,
+        margin: match row.get("margin") {
+            None | Some(Value::Null) => 0.0,
+            Some(value) => value.as_f64().ok_or("margin: no number")?,
+        },
     })
 }
 

@@ -75,9 +75,14 @@ impl TensorSource for RandomInit<'_> {
     }
 }
 
-fn normal(seed: u64, name: &str, count: usize, deviation: f64) -> Vec<f32> {
+/// Random numbers for a tensor.
+pub fn generator(seed: u64, name: &str) -> ChaCha8Rng {
     let key: [u8; 32] = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize().into();
-    let mut rng = ChaCha8Rng::from_seed(key);
+    ChaCha8Rng::from_seed(key)
+}
+
+fn normal(seed: u64, name: &str, count: usize, deviation: f64) -> Vec<f32> {
+    let mut rng = generator(seed, name);
     let mut values = Vec::with_capacity(count + 1);
     while values.len() < count {
         // Box-Muller: two uniform numbers give two normal ones.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::config::nearest;
-use crate::model::TensorSource;
+use crate::checkpoint::LoraSpec;
+use crate::model::{Lora, TensorSource};
 use crate::{Error, Result};
 
 /// One weight.
@@ -30,6 +31,7 @@ impl Param {
 pub struct Params {
     entries: Vec<Param>,
     index: BTreeMap<String, usize>,
+    lora: Option<LoraSpec>,
 }
 
 impl Params {
@@ -44,20 +46,66 @@ impl Params {
                 return Err(Error::Usage(format!("freeze: no weight fits `{pattern}`{near}")));
             }
         }
+        let all = Self::build(tensors, None, &|name| freeze.iter().any(|pattern| fits(pattern, name)))?;
+        if all.trainable().next().is_none() {
+            return Err(Error::Usage("freeze: every weight is frozen, nothing would be learned".into()));
+        }
+        Ok(all)
+    }
+
+    /// Weights that stay as they are, but for those that `whole` names (the reward head), and an adapter's matrices
+    /// (`MODULE.lora_A.weight`, `MODULE.lora_B.weight`), which learn.
+    ///
+    /// # Errors
+    /// From the device.
+    pub fn adapted(
+        mut tensors: BTreeMap<String, Tensor>,
+        adapter: BTreeMap<String, Tensor>,
+        spec: &LoraSpec,
+        whole: &dyn Fn(&str) -> bool,
+    ) -> Result<Self> {
+        tensors.extend(adapter);
+        Self::build(tensors, Some(spec.clone()), &|name| !whole(name) && !is_lora(name))
+    }
+
+    fn build(
+        tensors: BTreeMap<String, Tensor>,
+        lora: Option<LoraSpec>,
+        frozen: &dyn Fn(&str) -> bool,
+    ) -> Result<Self> {
         let mut entries = Vec::with_capacity(tensors.len());
         for (name, tensor) in tensors {
-            if freeze.iter().any(|pattern| fits(pattern, &name)) {
+            if frozen(&name) {
                 entries.push(Param { name, var: None, tensor: tensor.detach() });
             } else {
                 let var = Var::from_tensor(&tensor)?;
                 entries.push(Param { name, tensor: var.as_tensor().clone(), var: Some(var) });
             }
         }
-        if entries.iter().all(|p| p.var.is_none()) {
-            return Err(Error::Usage("freeze: every weight is frozen, nothing would be learned".into()));
-        }
         let index = entries.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
-        Ok(Self { entries, index })
+        Ok(Self { entries, index, lora })
+    }
+
+    /// Weights none of which learns.
+    ///
+    /// # Errors
+    /// From the device.
+    pub fn constant(
+        mut tensors: BTreeMap<String, Tensor>,
+        adapter: BTreeMap<String, Tensor>,
+        spec: Option<LoraSpec>,
+    ) -> Result<Self> {
+        tensors.extend(adapter);
+        Self::build(tensors, spec, &|_| true)
+    }
+
+    /// The adapter's shape, if it is one that learns.
+    pub fn adapter(&self) -> Option<&LoraSpec> {
+        self.lora.as_ref()
+    }
+
+    fn find(&self, name: &str) -> Option<&Tensor> {
+        self.index.get(name).and_then(|&i| self.entries.get(i)).map(Param::tensor)
     }
 
     /// All weights, sorted by name.
@@ -80,7 +128,7 @@ impl Params {
 
 impl TensorSource for Params {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let tensor = self.index.get(name).and_then(|&i| self.entries.get(i)).map(Param::tensor);
+        let tensor = self.find(name);
         let found =
             tensor.map_or_else(|| "none of this name".to_owned(), |t| format!("shape {:?}", t.dims()));
         match tensor.filter(|t| t.dims() == shape) {
@@ -97,6 +145,47 @@ impl TensorSource for Params {
     fn has(&self, name: &str) -> bool {
         self.index.contains_key(name)
     }
+
+    fn lora(&self, module: &str, out: usize, inp: usize) -> Result<Option<Lora>> {
+        let Some(spec) = &self.lora else { return Ok(None) };
+        let (a, b) = (format!("{module}.lora_A.weight"), format!("{module}.lora_B.weight"));
+        if !self.has(&a) && !self.has(&b) {
+            return Ok(None);
+        }
+        let key = module.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+        });
+        let (a, b) = (self.tensor(&a, &[spec.rank, inp])?, self.tensor(&b, &[out, spec.rank])?);
+        Ok(Some(Lora { a, b, scale: spec.scale(), dropout: spec.dropout, key }))
+    }
+}
+
+/// The same weights as constants: they see every update, and nothing computed from them has a gradient.
+pub struct Constant<'a> {
+    /// The weights.
+    pub params: &'a Params,
+    /// With what is learned beside matrices; without, they are those of the base.
+    pub adapted: bool,
+}
+
+impl TensorSource for Constant<'_> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        Ok(self.params.tensor(name, shape)?.detach())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.params.has(name)
+    }
+
+    fn lora(&self, module: &str, out: usize, inp: usize) -> Result<Option<Lora>> {
+        let lora = TensorSource::lora(self.params, module, out, inp)?.filter(|_| self.adapted);
+        Ok(lora.map(|l| Lora { a: l.a.detach(), b: l.b.detach(), ..l }))
+    }
+}
+
+/// Whether a weight is an adapter's matrix.
+pub fn is_lora(name: &str) -> bool {
+    name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight")
 }
 
 /// Whether a name fits a pattern in which `*` stands for any text.

@@ -8,11 +8,12 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::collate::PairRows;
 use super::config::{Config, Loss};
-use super::loss::{Measured, Weights, forward};
+use super::loss::{Measured, Weights};
 use super::optimizer::{AdamW, AddInto, squared_norm};
-use super::params::Params;
+use super::params::{Constant, Params};
+use super::pass::{Learner, Pass};
 use crate::checkpoint::{Backbone, Head};
-use crate::model::Model;
+use crate::model::{Model, Noise};
 use crate::{Error, Result};
 
 /// Weights above which a micro-batch is not cut into parts by default: each part has gradients of its own.
@@ -25,6 +26,10 @@ pub struct StepReport {
     pub loss: f64,
     /// Mean of the reward losses; `None` for `csft`.
     pub reward_loss: Option<f64>,
+    /// Mean of `(r_chosen + r_rejected)^2`, if it counts.
+    pub center_loss: Option<f64>,
+    /// Mean divergence from the start over the critiques' tokens, if it counts.
+    pub kl: Option<f64>,
     /// Cross-entropy as the reference reduces it; `None` for `classic`.
     pub lm_loss: Option<f64>,
     /// Global norm of the gradients before clipping.
@@ -44,6 +49,31 @@ pub struct StepReport {
 /// Gradients in the order of the trainable weights.
 pub type Gradients = Vec<Option<Tensor>>;
 
+/// Means over a batch, micro-batch by micro-batch.
+#[derive(Default)]
+struct Totals {
+    reward: f64,
+    center: f64,
+    entropy: f64,
+    kl: f64,
+    targets: usize,
+    tokens: usize,
+    rewards: Vec<(f64, f64)>,
+}
+
+impl Totals {
+    fn add(&mut self, measured: Measured, share: f64, pairs: &[&PairRows]) {
+        let (count, targets) = (pairs.len().max(1) as f64, measured.targets.max(1) as f64);
+        self.reward += measured.reward_loss * share / count;
+        self.center += measured.center * share / count;
+        self.entropy += measured.entropy / targets * share;
+        self.kl += measured.kl / targets * share;
+        self.targets += measured.targets;
+        self.tokens += pairs.iter().map(|p| p.tokens()).sum::<usize>();
+        self.rewards.extend(measured.rewards);
+    }
+}
+
 /// A model that learns.
 #[derive(Debug)]
 pub struct Trainer {
@@ -52,8 +82,16 @@ pub struct Trainer {
     /// Its optimiser.
     pub optimizer: AdamW,
     model: Model,
+    /// The same weights as constants: for evaluation, and where activations are not kept.
+    constant: Model,
+    /// The weights as they were, if the divergence from them counts.
+    start: Option<Model>,
+    gradient_checkpointing: bool,
     loss: Loss,
     lm_weight: f64,
+    center: f64,
+    kl: f64,
+    seed: u64,
     micro_batch: usize,
     /// One pool of one thread for each part; empty: one part, all threads.
     pools: Vec<Arc<ThreadPool>>,
@@ -72,6 +110,7 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         let model = Model::new(backbone, head, &params, device)?;
+        let constant = Model::new(backbone, head, &Constant { params: &params, adapted: true }, device)?;
         let learning = params.trainable().count();
         let shards = config.shards.unwrap_or_else(|| default_shards(&params, device));
         let pool = |i: usize| {
@@ -82,12 +121,24 @@ impl Trainer {
         Ok(Self {
             optimizer: AdamW::new(config.optimizer.clone(), learning),
             model,
+            constant,
+            start: None,
+            gradient_checkpointing: config.gradient_checkpointing,
             params,
             loss: config.method,
             lm_weight: if config.method == Loss::Cloud { config.lm_weight } else { 1.0 },
+            center: config.center_rewards_coefficient,
+            kl: config.kl,
+            seed: config.seed,
             micro_batch: config.micro_batch,
             pools,
         })
+    }
+
+    /// The model from which the divergence counts; without one it does not.
+    pub fn with_start(mut self, start: Model) -> Self {
+        self.start = Some(start);
+        self
     }
 
     /// Parts into which a micro-batch is cut.
@@ -106,39 +157,67 @@ impl Trainer {
     /// From the model; [`Error::Invalid`] when a weight that should learn got no gradient.
     pub fn gradients(&self, batch: &[&PairRows]) -> Result<(StepReport, Gradients)> {
         let mut gradients: Gradients = vec![None; self.params.trainable().count()];
-        let mut report = StepReport::default();
-        let (mut reward_loss, mut lm_loss) = (0.0, 0.0);
-        for micro in batch.chunks(self.micro_batch) {
+        let mut totals = Totals::default();
+        for (index, micro) in batch.chunks(self.micro_batch).enumerate() {
             let share = micro.len() as f64 / batch.len() as f64;
             let targets: usize = micro.iter().map(|p| p.targets()).sum();
             let weights = Weights {
                 reward: share / micro.len() as f64,
+                center: self.center * share / micro.len() as f64,
                 target: self.lm_weight * share / targets.max(1) as f64,
+                kl: self.kl * share / targets.max(1) as f64,
             };
-            let measured = self.micro_batch(micro, weights, &mut gradients)?;
-            reward_loss += measured.reward_losses().sum::<f64>() * weights.reward;
-            lm_loss += measured.entropy / targets.max(1) as f64 * share;
-            report.targets += measured.targets;
-            report.rewards.extend(measured.rewards);
-            report.tokens += micro.iter().map(|p| p.tokens()).sum::<usize>();
+            let noise = [self.seed, self.optimizer.updates as u64, index as u64];
+            let pass = Pass { weights, noise: Some(Noise::new(&noise)), learn: true };
+            totals.add(self.micro_batch(micro, pass, &mut gradients)?, share, micro);
         }
-        report.loss = match self.loss {
-            Loss::Csft => lm_loss,
-            Loss::Cloud => reward_loss + self.lm_weight * lm_loss,
-            Loss::Classic => reward_loss,
-        };
-        report.lm_loss = self.loss.has_critique().then_some(lm_loss);
-        if self.loss.has_reward() {
-            let pairs = report.rewards.len().max(1) as f64;
-            report.reward_loss = Some(reward_loss);
-            report.accuracy = Some(report.rewards.iter().filter(|(c, r)| c > r).count() as f64 / pairs);
-            report.margin = Some(report.rewards.iter().map(|(c, r)| c - r).sum::<f64>() / pairs);
-        }
+        let mut report = self.report(totals);
         report.grad_norm = gradients.iter().flatten().map(squared_norm).sum::<Result<f64>>()?.sqrt();
         if report.targets > 0 || !self.loss.has_critique() {
             self.check_gradients(&gradients)?;
         }
         Ok((report, gradients))
+    }
+
+    /// The same numbers without gradients, over rows that are held out: means over all pairs and over all targets.
+    ///
+    /// # Errors
+    /// From the model.
+    pub fn evaluate(&self, rows: &[&PairRows]) -> Result<StepReport> {
+        let pass = Pass { weights: Weights::default(), noise: None, learn: false };
+        let mut measured = Measured::default();
+        for micro in rows.chunks(self.micro_batch) {
+            measured.extend(self.micro_batch(micro, pass, &mut Vec::new())?);
+        }
+        let mut totals = Totals::default();
+        totals.add(measured, 1.0, rows);
+        Ok(self.report(totals))
+    }
+
+    fn report(&self, t: Totals) -> StepReport {
+        let mut report = StepReport { tokens: t.tokens, targets: t.targets, ..StepReport::default() };
+        report.loss = match self.loss {
+            Loss::Csft => t.entropy,
+            Loss::Cloud => t.reward + self.lm_weight * t.entropy,
+            Loss::Classic => t.reward,
+        };
+        report.lm_loss = self.loss.has_critique().then_some(t.entropy);
+        if self.loss.has_reward() {
+            let pairs = t.rewards.len().max(1) as f64;
+            report.reward_loss = Some(t.reward);
+            report.accuracy = Some(t.rewards.iter().filter(|(c, r)| c > r).count() as f64 / pairs);
+            report.margin = Some(t.rewards.iter().map(|(c, r)| c - r).sum::<f64>() / pairs);
+            if self.center > 0.0 {
+                report.loss += self.center * t.center;
+                report.center_loss = Some(t.center);
+            }
+        }
+        if self.start.is_some() && self.loss.has_critique() {
+            report.loss += self.kl * t.kl;
+            report.kl = Some(t.kl);
+        }
+        report.rewards = t.rewards;
+        report
     }
 
     /// One update with these gradients at `factor` times the peak learning rate.
@@ -151,10 +230,10 @@ impl Trainer {
     }
 
     /// Runs the parts of a micro-batch and adds their gradients to `into`, in order.
-    fn micro_batch(&self, micro: &[&PairRows], weights: Weights, into: &mut Gradients) -> Result<Measured> {
+    fn micro_batch(&self, micro: &[&PairRows], pass: Pass, into: &mut Gradients) -> Result<Measured> {
         let shards = self.shards().min(micro.len());
         if shards <= 1 {
-            let (measured, gradients) = self.part(micro, weights)?;
+            let (measured, gradients) = self.learner().run(micro, pass)?;
             add(into, gradients)?;
             return Ok(measured);
         }
@@ -163,9 +242,12 @@ impl Trainer {
             let handles: Vec<_> = parts
                 .iter()
                 .zip(&self.pools)
-                .map(|(part, pool)| {
+                .enumerate()
+                .map(|(number, (part, pool))| {
                     let pairs: Vec<&PairRows> = part.iter().filter_map(|&i| micro.get(i).copied()).collect();
-                    scope.spawn(move || pool.install(|| self.part(&pairs, weights)))
+                    let noise = pass.noise.map(|noise| noise.part(number as u64));
+                    let pass = Pass { noise, ..pass };
+                    scope.spawn(move || pool.install(|| self.learner().run(&pairs, pass)))
                 })
                 .collect();
             let lost = || Err(Error::Usage("a training thread ended early".into()));
@@ -183,11 +265,15 @@ impl Trainer {
         Ok(total)
     }
 
-    fn part(&self, pairs: &[&PairRows], weights: Weights) -> Result<(Measured, Gradients)> {
-        let (measured, loss) = forward(&self.model, self.loss, pairs, weights)?;
-        let Some(loss) = loss else { return Ok((measured, Vec::new())) };
-        let mut store = loss.backward()?;
-        Ok((measured, self.params.trainable().map(|(_, var)| store.remove(var)).collect()))
+    fn learner(&self) -> Learner<'_> {
+        Learner {
+            model: &self.model,
+            constant: &self.constant,
+            start: self.start.as_ref(),
+            loss: self.loss,
+            params: &self.params,
+            gradient_checkpointing: self.gradient_checkpointing,
+        }
     }
 
     /// A detached operation would leave weights without a gradient, silently; this makes it an error.
@@ -213,7 +299,7 @@ impl Trainer {
 }
 
 /// One part for each physical core if the model is small; the parts of a large one would cost too much memory.
-fn default_shards(params: &Params, device: &Device) -> usize {
+pub fn default_shards(params: &Params, device: &Device) -> usize {
     if !device.is_cpu() || params.counts().0 > SMALL {
         return 1;
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
+use super::LabelOptions;
 use super::colour::ColorChoice;
 use crate::app::Keymap;
 use crate::widgets::{Depth, Theme};
@@ -15,7 +16,7 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// What `config.toml` says; a flag of the command line wins over it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `color`: how many colours.
     pub color: Option<ColorChoice>,
@@ -25,10 +26,12 @@ pub struct Config {
     pub mouse: Option<bool>,
     /// `plain`: lines of text, for screen readers.
     pub plain: Option<bool>,
+    /// `[label]`: what is set for labelling.
+    pub label: LabelOptions,
 }
 
 /// The settings of `config.toml`.
-const SETTINGS: [&str; 4] = ["color", "theme", "mouse", "plain"];
+const SETTINGS: [&str; 5] = ["color", "theme", "mouse", "plain", "label"];
 
 impl Config {
     /// The user's file; nothing if there is none.
@@ -63,6 +66,10 @@ impl Config {
                 "theme" => config.theme = Some(word()?),
                 "mouse" => config.mouse = Some(yes()?),
                 "plain" => config.plain = Some(yes()?),
+                "label" => {
+                    config.label =
+                        value.clone().try_into().map_err(|e: toml::de::Error| other(e.message()))?;
+                }
                 _ => {
                     let near = crate::app::keymap::nearest(key, &SETTINGS);
                     return Err(wrong(

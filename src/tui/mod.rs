@@ -15,6 +15,7 @@ mod editor;
 mod input;
 mod keep;
 mod keyboard;
+mod label;
 pub mod log;
 pub mod output;
 mod pace;
@@ -38,6 +39,7 @@ use crate::{Error, Result};
 
 pub use colour::ColorChoice;
 pub use keep::{SessionOptions, kept, session_of};
+pub use label::LabelOptions;
 
 /// What the screen is opened on.
 #[derive(Clone, Debug)]
@@ -58,6 +60,12 @@ pub struct OpenOptions {
     pub plain: bool,
     /// Where takes are kept; `None`: nowhere.
     pub session: Option<SessionOptions>,
+    /// The session that is opened when labels are given and there is none.
+    pub label_session: Option<SessionOptions>,
+    /// What is set for labelling; `config.toml` has the rest.
+    pub labelling: LabelOptions,
+    /// Begin with the Label screen.
+    pub label: bool,
 }
 
 impl Default for OpenOptions {
@@ -71,6 +79,9 @@ impl Default for OpenOptions {
             no_mouse: false,
             plain: false,
             session: None,
+            label_session: None,
+            labelling: LabelOptions::default(),
+            label: false,
         }
     }
 }
@@ -95,13 +106,14 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let theme = options.theme.as_deref().or(config.theme.as_deref());
     let theme = theme.map(|name| config::theme(name, depth)).transpose()?;
     let taken = match (
-        options.plain || config.plain == Some(true),
+        options.plain || config.plain == Some(true) || terminal::is_dumb(),
         options.no_mouse || config.mouse == Some(false),
     ) {
         (true, _) => terminal::Taken::Lines,
         (false, true) => terminal::Taken::Screen,
         (false, false) => terminal::Taken::ScreenAndMouse,
     };
+    let setup = options.labelling.clone().or(config.label.clone()).setup()?;
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
     let (rows, back) = read(options.files.clone())?;
@@ -114,8 +126,8 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         },
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let session =
-        options.session.as_ref().map(|session| keep::Keep::open(session, opened, back)).transpose()?;
+    let open = |session| keep::Keep::open(session, opened.clone(), false, back);
+    let session = options.session.as_ref().map(open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -130,6 +142,8 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         rows,
         browse,
         session,
+        opened,
+        setup,
         engine,
         log,
     }))
@@ -188,8 +202,7 @@ fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)>
             }
             count += 1;
             if count == MOST_ROWS {
-                let note =
-                    format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
+                let note = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
                 let _ = send.blocking_send(Msg::Note(note));
                 break;
             }

@@ -16,12 +16,12 @@ use super::output::Painter;
 use super::pace::{Frames, Tokens};
 use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
-use super::{OpenOptions, colour, config, editor, input, keyboard, log, suspend};
-use crate::app::{self, Effect, Example, Keeping, Keymap, Msg, State};
+use super::{OpenOptions, SessionOptions, colour, config, editor, input, keyboard, log, suspend};
+use crate::app::{self, Effect, Example, Keymap, Msg, Screen, Setup, State};
 use crate::browse::Ask;
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
-use crate::session::{Notice, Notices};
+use crate::session::{Notice, Notices, Opened};
 use crate::widgets::{Depth, Theme};
 use crate::{Error, Result, screens};
 
@@ -49,6 +49,8 @@ pub(super) struct Start<'a> {
     pub rows: mpsc::Receiver<Msg>,
     pub browse: Option<std::sync::mpsc::Sender<Ask>>,
     pub session: Option<(Keep, Notices)>,
+    pub opened: Opened,
+    pub setup: Setup,
     pub engine: (Client, Events),
     pub log: Option<PathBuf>,
 }
@@ -80,6 +82,8 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         rows,
         browse,
         session,
+        opened,
+        setup,
         engine: (client, events),
         log,
     } = start;
@@ -98,8 +102,12 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
     let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
     let area = Rect::new(0, 0, width, height);
     let (keep, mut notices) = session.unzip();
-    if keep.is_some() {
-        state.keeping = Keeping::Loading;
+    state.desk.setup = setup;
+    if let Some(keep) = &keep {
+        app::update(&mut state, Msg::Session(keep.pen()));
+    }
+    if options.label {
+        (state.screen, state.run_first) = (Screen::Label, false);
     }
     let pace = match plain {
         true => LINES_PACE,
@@ -113,6 +121,8 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         client,
         keep,
         browse,
+        late: options.label_session.clone().map(|session| (session, opened)),
+        late_notices: None,
         gate: keyboard::Gate::default(),
         outside: None,
         guard,
@@ -145,6 +155,9 @@ struct Loop {
     keep: Option<Keep>,
     /// The thread of the rows.
     browse: Option<std::sync::mpsc::Sender<Ask>>,
+    /// The session that is opened when the Label screen asks for one.
+    late: Option<(SessionOptions, Opened)>,
+    late_notices: Option<Notices>,
     gate: keyboard::Gate,
     /// The user's editor has the terminal; what will come back.
     outside: Option<editor::Outcome>,
@@ -181,6 +194,9 @@ impl Loop {
                 send(self.lines.as_mut().map_or("", Lines::end).as_bytes())?;
                 return Ok(code);
             }
+            if let Some(late) = self.late_notices.take() {
+                *notices = Some(late);
+            }
             let now = Instant::now();
             let (layout, token, frame) = (self.frames.layout_due(), self.tokens.due(), self.frames.due(now));
             let due = self.state.due.map(|(at, _)| self.begun + at);
@@ -203,7 +219,11 @@ impl Loop {
                 outcome = ended(&mut self.outside), if outside => Woke::Back(outcome),
                 _ = look.tick() => Woke::Look,
             };
+            let looked = self.state.desk.looked;
             self.update(Msg::Clock(self.begun.elapsed()))?;
+            if self.state.desk.looked != looked {
+                self.frames.dirty();
+            }
             match woke {
                 Woke::Input(None) => return Ok(129),
                 Woke::Input(Some(first)) => self.input(first, &mut keys)?,
@@ -218,7 +238,7 @@ impl Loop {
                 }
                 Woke::Resized => self.resize()?,
                 Woke::TokenDue => {
-                    let due = self.tokens.release(self.state.streaming(), Instant::now());
+                    let due = self.tokens.release(&self.state.streaming(), Instant::now());
                     self.hear(due)?;
                 }
                 Woke::FrameDue => self.draw()?,
@@ -234,9 +254,10 @@ impl Loop {
                 }
                 Woke::Session(None) => *notices = None,
                 Woke::Session(Some(notice)) => {
-                    if let Some(msg) = self.keep.as_mut().map(|keep| keep.hear(notice)).transpose()?.flatten()
-                    {
-                        if matches!(msg, Msg::Saving(_, Some(_))) {
+                    let told = self.keep.as_mut().map(|keep| keep.hear(notice)).transpose()?;
+                    for msg in told.unwrap_or_default() {
+                        let label = self.state.screen == Screen::Label;
+                        if label || matches!(msg, Msg::Saving(_, Some(_))) {
                             self.frames.dirty();
                         }
                         self.update(msg)?;
@@ -252,7 +273,7 @@ impl Loop {
                         let now = if self.lines.is_some() {
                             vec![event]
                         } else {
-                            self.tokens.take(event, self.state.streaming(), Instant::now())
+                            self.tokens.take(event, &self.state.streaming(), Instant::now())
                         };
                         self.hear(now)?;
                     }
@@ -290,7 +311,7 @@ impl Loop {
             taken += 1;
             next = if taken < INPUT_A_TURN { keys.try_recv().ok() } else { None };
         }
-        let left = self.tokens.left(self.state.streaming());
+        let left = self.tokens.left(&self.state.streaming());
         self.hear(left)?;
         // A key press is on the screen at once, whatever the pace.
         if meant && !self.frames.resting() && self.exit.is_none() {
@@ -337,13 +358,24 @@ impl Loop {
                     if let Some(browse) = &self.browse
                         && browse.send(*ask).is_err()
                     {
-                        self.state.note = Some("the thread that reads rows has ended: the log may tell why".into());
+                        self.state.note =
+                            Some("the thread that reads rows has ended: the log may tell why".into());
                     }
                 }
                 Effect::Keep(id, _) => {
                     if let Some(keep) = &mut self.keep {
                         keep.touch(id);
                     }
+                }
+                Effect::Write(draft) => {
+                    if let Some(msg) = self.keep.as_mut().and_then(|keep| keep.write(*draft)) {
+                        self.update(msg)?;
+                    }
+                }
+                Effect::OpenSession => self.open_session()?,
+                Effect::NameOf(id) => {
+                    let name = self.keep.as_mut().and_then(|keep| keep.name_of(&self.state, id));
+                    self.update(Msg::Adopted(id, name))?;
                 }
                 Effect::EditOutside(text) => self.edit_outside(text)?,
                 Effect::Quit => self.exit = Some(0),
@@ -365,6 +397,24 @@ impl Loop {
             }
         }
         Ok(())
+    }
+
+    /// Opens the session of the data, in which from now on all is kept.
+    fn open_session(&mut self) -> Result<()> {
+        let Some((session, opened)) = self.late.clone() else { return Ok(()) };
+        match Keep::open(&session, opened, true, self.tell.clone()) {
+            Ok((mut keep, notices)) => {
+                self.state.takes.iter().for_each(|take| keep.touch(take.id));
+                let pen = keep.pen();
+                (self.keep, self.late_notices) = (Some(keep), Some(notices));
+                self.update(Msg::Session(pen))
+            }
+            Err(error) => {
+                self.state.desk.opening = false;
+                self.state.screen = Screen::Inspect;
+                self.update(Msg::Note(error.to_string()))
+            }
+        }
     }
 
     /// The clipboard; a program that has to be run does not hold up the screen.

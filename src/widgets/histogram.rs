@@ -21,7 +21,14 @@ pub fn draw(values: &[f32], bound: f32, theme: &Theme, area: Rect, buffer: &mut 
 }
 
 /// Draws bars of counted values, as wide as there is room for; the bin under the cursor is marked on the scale.
-pub fn bars(counts: &[usize], bound: f32, cursor: Option<usize>, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+pub fn bars(
+    counts: &[usize],
+    bound: f32,
+    cursor: Option<usize>,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let bins = counts.len();
     if area.height < 2 || area.width < 10 || bins == 0 {
         return;

@@ -37,9 +37,8 @@ impl Scatter<'_> {
         let dot = |v: f32, low: f32, high: f32, dots: usize| {
             (((v - low) / (high - low) * (dots - 1) as f32).round().max(0.0) as usize).min(dots - 1)
         };
-        let place = |(x, y): (f32, f32)| {
-            (dot(x, x0, x1, width * 2), height * 4 - 1 - dot(y, y0, y1, height * 4))
-        };
+        let place =
+            |(x, y): (f32, f32)| (dot(x, x0, x1, width * 2), height * 4 - 1 - dot(y, y0, y1, height * 4));
         let mut cells = vec![0u32; width * height];
         let mut set = |(x, y): (usize, usize)| {
             let bit = DOTS.get(x % 2).and_then(|column| column.get(y % 4)).copied().unwrap_or(0);

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::common::{config, expected, fixtures, pairs_file};
 
-const QUICK: &str = "
+pub const QUICK: &str = "
 batch = 2
 micro-batch = 2
 max-len = 128
@@ -28,7 +28,7 @@ lr = 1e-3
 warmup = 2
 ";
 
-fn job(dir: &TempDir, recipe: &str, keys: &str) -> Job {
+pub fn job(dir: &TempDir, recipe: &str, keys: &str) -> Job {
     let data = dir.path().join("rows.jsonl");
     if !data.exists() {
         std::fs::copy(pairs_file().path(), &data).unwrap();
@@ -38,12 +38,14 @@ fn job(dir: &TempDir, recipe: &str, keys: &str) -> Job {
         config: config(recipe, keys),
         origin: Origin::Folder(fixtures().join("cloud-llama-tiny")),
         data: vec![data],
+        valid: Vec::new(),
         out: dir.path().join("run"),
         device: Device::Cpu,
+        check_memory: false,
     }
 }
 
-fn run(job: &Job) -> (outloud::Result<Outcome>, Vec<String>) {
+pub fn run(job: &Job) -> (outloud::Result<Outcome>, Vec<String>) {
     let mut notes = Vec::new();
     let outcome = train(
         job,
@@ -57,22 +59,25 @@ fn run(job: &Job) -> (outloud::Result<Outcome>, Vec<String>) {
     (outcome, notes)
 }
 
-fn finish(job: &Job) -> Vec<Record> {
+pub fn finish(job: &Job) -> Vec<Record> {
     let (outcome, notes) = run(job);
     assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?} {notes:?}");
     records(job)
 }
 
-fn records(job: &Job) -> Vec<Record> {
+pub fn records(job: &Job) -> Vec<Record> {
     metrics::read(&job.out.join("metrics.jsonl")).unwrap()
 }
 
 /// Everything but the clock.
 pub fn timeless(records: Vec<Record>) -> Vec<Record> {
-    records.into_iter().map(|r| Record { tokens_per_second: 0.0, seconds: 0.0, ..r }).collect()
+    records
+        .into_iter()
+        .map(|r| Record { tokens_per_second: 0.0, seconds: 0.0, peak_mib: None, ..r })
+        .collect()
 }
 
-fn stop_after(job: &Job, steps: usize) {
+pub fn stop_after(job: &Job, steps: usize) {
     let seen = Cell::new(0);
     let outcome = train(
         job,
@@ -90,7 +95,7 @@ fn weights(job: &Job) -> Vec<u8> {
     std::fs::read(job.out.join("result/model.safetensors")).unwrap()
 }
 
-fn message(job: &Job) -> String {
+pub fn message(job: &Job) -> String {
     let (outcome, _) = run(job);
     outcome.unwrap_err().to_string()
 }

@@ -48,7 +48,11 @@ fn rows_are_shown_by_index_and_opened() {
     assert_eq!(stage.state.screen, Screen::Inspect);
     assert_eq!(stage.state.example().unwrap().id, "made-59", "it is an example now");
     stage.press("g d 1 G enter").work();
-    assert_eq!((stage.state.selected, stage.state.screen), (0, Screen::Inspect), "one that was there is not added twice");
+    assert_eq!(
+        (stage.state.selected, stage.state.screen),
+        (0, Screen::Inspect),
+        "one that was there is not added twice"
+    );
 }
 
 #[test]
@@ -150,7 +154,9 @@ fn esc_stops_the_critiques_and_keeps_what_is_complete() {
 fn words_are_looked_for_in_the_background() {
     let mut stage = stage();
     stage.press("/ 'question_41' enter").work();
-    let line = |stage: &Stage| stage.state.data.lines[&stage.state.data.row(stage.state.data.at).unwrap()].id.clone();
+    let line = |stage: &Stage| {
+        stage.state.data.lines[&stage.state.data.row(stage.state.data.at).unwrap()].id.clone()
+    };
     assert_eq!(line(&stage), "made-41");
     stage.press("/ 'many' enter").work();
     let at = stage.state.data.at;
@@ -233,7 +239,8 @@ fn a_click_goes_to_a_row_and_the_wheel_moves() {
 #[test]
 fn a_million_rows_are_drawn_as_fast_as_ten() {
     let mut stage = stage();
-    let index = outloud::browse::Index { rows: 1_000_000, done: true, ..stage.state.data.index.clone().unwrap() };
+    let index =
+        outloud::browse::Index { rows: 1_000_000, done: true, ..stage.state.data.index.clone().unwrap() };
     stage.send(Msg::Data(Box::new(News::Index(index))));
     stage.send(Msg::Data(Box::new(News::View { id: stage.state.data.asked, rows: None, share: None })));
     stage.press("5 0 0 0 0 0 G");

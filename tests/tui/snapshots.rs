@@ -80,7 +80,16 @@ fn finished_with_the_cursor_on_the_biggest_move() {
 fn a_finished_pair() {
     let mut stage = Stage::finished();
     stage.press("J J space").play();
-    shots("pair", &mut stage);
+    coloured("pair", &mut stage);
+    stage.press("v h h");
+    shots("pair-rejected", &mut stage);
+}
+
+#[test]
+fn a_pair_being_written() {
+    let mut stage = Stage::finished();
+    stage.press("J J space").step(40);
+    shots("pair-streaming", &mut stage);
 }
 
 #[test]
@@ -119,6 +128,31 @@ fn a_pair_compared_with_its_swap_table() {
     stage.press("J J space").play().press("g c x").play();
     shots("compare", &mut stage);
     coloured("compare", &mut stage);
+}
+
+#[test]
+fn labelling_a_pair_blind_and_revealed() {
+    let mut desk = crate::labelling::Desk::open("ana", Vec::new());
+    desk.stage.play();
+    desk.rest(20_000).press("1").rest(25_000).press("4 f t 1 enter").save();
+    coloured("label", &mut desk.stage);
+    desk.press("r").save();
+    coloured("label-revealed", &mut desk.stage);
+    desk.press("c j y n").save();
+    shots("label-critique", &mut desk.stage);
+    desk.press("esc l");
+    shots("label-pairs", &mut desk.stage);
+    desk.press("esc t");
+    shots("label-tags", &mut desk.stage);
+    desk.press("esc a");
+    shots("label-agreement", &mut desk.stage);
+}
+
+#[test]
+fn settling_a_conflict() {
+    let mut desk = crate::labelling::apart();
+    desk.press("C enter");
+    shots("label-conflict", &mut desk.stage);
 }
 
 #[test]

@@ -197,9 +197,31 @@ fn the_log_opens_at_its_end() {
     assert!(screen.contains("line 199␛[31m") && !screen.contains("line 100"), "{screen}");
     stage.press("k");
     assert!(!stage.text(80, 24).contains("line 199"), "the first key moves it");
-    assert!(matches!(stage.press("g l").effects.last(), Some(Effect::ShowLog)));
+    assert!(matches!(stage.press("g L").effects.last(), Some(Effect::ShowLog)));
     stage.press("q");
     assert!(!matches!(stage.state.layers.last(), Some(Layer::Detail(..))));
+}
+
+#[test]
+fn slash_looks_through_the_log_and_every_page() {
+    let mut stage = Stage::finished();
+    let lines: Vec<String> =
+        (0..200).map(|n| format!("line {n}{}", if n % 50 == 7 { " a needle" } else { "" })).collect();
+    stage.send(Msg::Page("the log".into(), lines.join("\n")));
+    stage.press("/ 'needle' enter");
+    let screen = stage.text(80, 24);
+    assert!(screen.contains("line 157 a needle") || screen.contains("line 7 a needle"), "{screen}");
+    assert!(stage.state.note.as_ref().unwrap().contains("of 4"), "{:?}", stage.state.note);
+    stage.press("g g / 'needle' enter");
+    assert!(stage.text(80, 24).contains("line 7 a needle"));
+    stage.press("ctrl-n");
+    assert!(stage.text(80, 24).contains("line 57 a needle"));
+    stage.press("ctrl-p ctrl-p");
+    assert!(stage.text(80, 24).contains("line 157 a needle"), "round the end");
+    stage.press("/ 'nowhere' enter");
+    assert!(stage.state.note.as_ref().unwrap().contains("not in this text"));
+    stage.press("q");
+    assert_eq!(stage.state.search, None, "the texts below were not looked through");
 }
 
 #[test]

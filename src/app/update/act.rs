@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, data, edit, entry, find, jobs, ready, takes, tokens};
+use super::{compare, copy, data, edit, entry, find, jobs, label, ready, takes, tokens};
 use crate::app::{
-    Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
-    TakeList,
+    Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State,
+    Steer, TakeList, TextBox,
 };
 
 /// Lines of a page step.
@@ -50,6 +50,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if let Some(effects) = data::act(state, action, None) {
         return effects;
     }
+    if let Some(effects) = label::act(state, action) {
+        return effects;
+    }
     match action {
         Action::RunOrStop if state.screen == Screen::Compare => return compare::run(state),
         Action::RunOrStop => {
@@ -77,6 +80,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::GoOn => {
             return match state.layers.last() {
                 Some(Layer::Edit(_)) => edit::go_on(state),
+                Some(Layer::Writing(_)) => Vec::new(),
                 _ => edit::go_on_here(state),
             };
         }
@@ -135,7 +139,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             };
         }
         Action::ErrorDetail => match state.error().map(str::to_owned) {
-            Some(error) => state.layers.push(Layer::Detail("Error".into(), error, 0)),
+            Some(error) => state.layers.push(Layer::Detail(Page::new("Error", error))),
             None => state.note = Some("no error".into()),
         },
         Action::ModelDetail => model_detail(state),
@@ -186,12 +190,12 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyText => {
             let area = match state.layers.last_mut() {
                 Some(Layer::Edit(edit)) => &mut edit.area,
+                Some(Layer::Writing(writing)) => &mut writing.area,
                 Some(Layer::Entry(entry)) => entry.area_mut(),
                 _ => return Vec::new(),
             };
-            if area.is_selecting() {
-                area.copy();
-                return vec![Effect::Copy("selection".into(), area.yank_text())];
+            if let Some(text) = area.copy() {
+                return vec![Effect::Copy("selection".into(), text)];
             }
             state.note = Some("nothing is selected: shift and the arrows select".into());
         }
@@ -228,6 +232,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
+        // The rest belongs to labels, and was done.
+        _ => {}
     }
     Vec::new()
 }
@@ -257,7 +263,7 @@ fn step_example(state: &mut State, by: i32) {
     }
 }
 
-fn other_side(state: &mut State) {
+pub(super) fn other_side(state: &mut State) {
     if state.example().is_some_and(crate::app::Example::is_pair) {
         state.side = state.side.other();
         view_changed(state);
@@ -325,7 +331,7 @@ fn model_detail(state: &mut State) {
     for reason in &info.spec.reasons {
         let _ = write!(text, "\n{}: {}\n    {}", reason.what, reason.value, reason.why);
     }
-    state.layers.push(Layer::Detail("Model".into(), text, 0));
+    state.layers.push(Layer::Detail(Page::new("Model", text)));
 }
 
 fn turn_focus(state: &mut State, by: usize) {
@@ -379,9 +385,12 @@ pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<
 }
 
 fn step(state: &mut State, by: i32) {
+    if label::step(state, by) {
+        return;
+    }
     let moved = |at: usize| at.saturating_add_signed(by as isize);
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(Page { scroll, .. })), _) => {
             *scroll = moved((*scroll).min(state.limits.layer)).min(state.limits.layer);
         }
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
@@ -412,8 +421,11 @@ fn step(state: &mut State, by: i32) {
 }
 
 fn to_end(state: &mut State, last: bool) {
+    if label::step(state, if last { i32::MAX } else { i32::MIN }) {
+        return;
+    }
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(Page { scroll, .. })), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
         }
         (
@@ -446,8 +458,12 @@ fn to_end(state: &mut State, last: bool) {
 
 /// To a row, counted from 0: of the list, of a text; of the critique, to a token.
 fn to_place(state: &mut State, place: usize) {
+    if label::step(state, i32::MIN) {
+        label::step(state, i32::try_from(place).unwrap_or(i32::MAX));
+        return;
+    }
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(Page { scroll, .. })), _) => {
             *scroll = place.min(state.limits.layer);
         }
         (Some(_), _) => {}
@@ -500,18 +516,17 @@ fn other_field(state: &mut State) {
     }
 }
 
-fn with_area(
-    state: &mut State,
-    change: impl Fn(&mut ratatui_textarea::TextArea<'static>) -> bool,
-) -> Vec<Effect> {
+fn with_area(state: &mut State, change: impl Fn(&mut TextBox) -> bool) -> Vec<Effect> {
     let done = match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => change(entry.area_mut()),
         Some(Layer::Edit(edit)) => change(&mut edit.area),
+        Some(Layer::Writing(writing)) => change(&mut writing.area),
         _ => return Vec::new(),
     };
     if !done {
         state.note = Some("nothing to do".into());
     }
+    label::changed(state);
     edit::changed(state)
 }
 
@@ -556,6 +571,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
                 LineFor::Model => return compare::load(state, &line.text),
                 LineFor::Filter => return data::filter(state, &line.text),
                 LineFor::Export => return data::export(state, &line.text),
+                LineFor::Order => label::set_order(state, &line.text),
             }
         }
         _ => {}

@@ -40,7 +40,8 @@ fn go_on(state: &mut State) -> Vec<Effect> {
         state.data.batch = None;
         return Vec::new();
     }
-    let room = AT_ONCE.saturating_sub(batch.open.len() + 2 * batch.asked).div_ceil(2).min(batch.waiting.len());
+    let room =
+        AT_ONCE.saturating_sub(batch.open.len() + 2 * batch.asked).div_ceil(2).min(batch.waiting.len());
     if room == 0 {
         return Vec::new();
     }
@@ -53,7 +54,8 @@ fn go_on(state: &mut State) -> Vec<Effect> {
 pub(super) fn next(state: &mut State, example: Option<usize>) -> Vec<Effect> {
     let Some(batch) = &mut state.data.batch else { return Vec::new() };
     batch.asked = batch.asked.saturating_sub(1);
-    let sides = example.and_then(|at| state.examples.get(at)).filter(|e| e.fault.is_none()).map(|e| e.sides());
+    let sides =
+        example.and_then(|at| state.examples.get(at)).filter(|e| e.fault.is_none()).map(|e| e.sides());
     let mut effects = Vec::new();
     if let (Some(example), Some(sides)) = (example, sides) {
         for side in sides {
@@ -76,7 +78,8 @@ fn critique(state: &mut State, example: usize, side: Side) -> Option<Effect> {
     let id = state.takes.add(Take { rubric, ..Take::new(example, side, input, How::Greedy) });
     state.show(id);
     let effect = jobs::critique(state, id, 1, Sampling::default());
-    let ticket = state.running.iter().find(|(_, job)| **job == Job::Critique(id, 1)).map(|(ticket, _)| *ticket);
+    let ticket =
+        state.running.iter().find(|(_, job)| **job == Job::Critique(id, 1)).map(|(ticket, _)| *ticket);
     if let (Some(batch), Some(ticket)) = (&mut state.data.batch, ticket) {
         batch.open.push(ticket);
     }

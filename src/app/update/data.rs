@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{act, batch};
 use crate::app::{
-    Action, DataPane, Effect, Example, Layer, Line as Typed, LineFor, Origin, Screen, State, Typing,
+    Action, DataPane, Effect, Example, Layer, Line as Typed, LineFor, Origin, Page, Screen, State, Typing,
 };
 use crate::browse::{Ask, BINS, Column, Export, Filter, For, News, Query};
 use crate::rows;
@@ -23,7 +23,9 @@ fn ask(ask: Ask) -> Effect {
 /// Opens the screen.
 pub(super) fn show(state: &mut State) -> Vec<Effect> {
     let Some(index) = &state.data.index else {
-        state.note = Some("no rows to browse yet: open files, `outloud FILE...` (standard input is read only once)".into());
+        state.note = Some(
+            "no rows to browse yet: open files, `outloud FILE...` (standard input is read only once)".into(),
+        );
         return Vec::new();
     };
     let stopped = index.stopped;
@@ -173,7 +175,8 @@ fn sideways(state: &mut State, by: isize) {
         DataPane::Table => data.column = moved(data.column, data.columns.len()),
         DataPane::Rewards | DataPane::Margins => {
             // Over bins with nothing in them.
-            let bins = if data.pane == DataPane::Rewards { &data.summary.rewards } else { &data.summary.margins };
+            let bins =
+                if data.pane == DataPane::Rewards { &data.summary.rewards } else { &data.summary.margins };
             let full: Vec<usize> =
                 bins.bins.iter().enumerate().filter(|(_, (n, _))| *n > 0).map(|(at, _)| at).collect();
             let at = full.iter().position(|at| *at >= data.bin).unwrap_or(full.len().saturating_sub(1));
@@ -194,7 +197,8 @@ fn turn(state: &mut State, by: usize) {
 /// The row under the cursor: of the table, of a bin its most extreme one, of the scatter the point's.
 pub(super) fn under_cursor(state: &State) -> Option<u32> {
     let data = &state.data;
-    let of = |bins: &crate::browse::Bins| bins.bins.get(data.bin).filter(|(n, _)| *n > 0).map(|(_, row)| *row);
+    let of =
+        |bins: &crate::browse::Bins| bins.bins.get(data.bin).filter(|(n, _)| *n > 0).map(|(_, row)| *row);
     match data.pane {
         DataPane::Table => data.row(data.at),
         DataPane::Rewards => of(&data.summary.rewards),
@@ -210,7 +214,7 @@ fn open(state: &mut State) -> Vec<Effect> {
     if data.pane == DataPane::Bad {
         let line = data.bad_at.checked_sub(data.bad.0).and_then(|at| data.bad.1.get(at));
         if let Some((place, reason)) = line {
-            state.layers.push(Layer::Detail("Bad row".into(), format!("{place}\n\n{reason}"), 0));
+            state.layers.push(Layer::Detail(Page::new("Bad row", format!("{place}\n\n{reason}"))));
         }
         return Vec::new();
     }
@@ -411,8 +415,10 @@ pub(super) fn click(state: &mut State, x: u16, y: u16) {
         return;
     }
     let panes = state.limits.data;
-    let inside = |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
-    let Some((pane, [_, top, ..], first)) = panes.into_iter().flatten().find(|(_, area, _)| inside(*area)) else {
+    let inside =
+        |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
+    let Some((pane, [_, top, ..], first)) = panes.into_iter().flatten().find(|(_, area, _)| inside(*area))
+    else {
         return;
     };
     state.data.pane = pane;
@@ -426,7 +432,8 @@ pub(super) fn news(state: &mut State, news: News) -> Vec<Effect> {
     let data = &mut state.data;
     match news {
         News::Index(index) => {
-            if let (Some(error), 0) = (index.errors.last(), data.index.as_ref().map_or(0, |i| i.errors.len())) {
+            if let (Some(error), 0) = (index.errors.last(), data.index.as_ref().map_or(0, |i| i.errors.len()))
+            {
                 state.note = Some(error.clone());
             }
             data.index = Some(index);

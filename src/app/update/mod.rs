@@ -11,25 +11,31 @@ mod entry;
 mod find;
 mod jobs;
 mod kept;
+mod label;
+mod mouse;
 mod takes;
 mod tokens;
 
 use super::keymap::Lookup;
-use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, State};
+use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, Page, Screen, State};
 
 pub use data::check as check_filter;
 pub use jobs::start;
 pub use kept::{Kept, KeptTake};
+pub use label::figure;
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = happened(state, msg);
+    effects.extend(label::ahead(state));
     for (id, change) in state.takes.changes() {
         if change == Change::Ended {
+            label::scored(state, id);
             effects.extend(batch::marked(state, id));
         }
         effects.push(Effect::Keep(id, change));
     }
+    label::look(state);
     effects.extend(data::want(state));
     effects
 }
@@ -39,12 +45,8 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
         Msg::Scroll(pane, lines) => act::scroll(state, pane, lines),
-        Msg::Click(focus) => {
-            if state.layers.is_empty() {
-                state.focus = focus;
-            }
-            Vec::new()
-        }
+        Msg::Click(pane, target) => mouse::click(state, pane, target),
+        Msg::Drag(target) => mouse::drag(state, target),
         Msg::Press(x, y) => {
             data::click(state, x, y);
             Vec::new()
@@ -55,6 +57,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.examples.extend(examples);
             kept::fit(state, from);
             data::look(state);
+            label::examples(state);
             engine::run_first(state)
         }
         Msg::Engine(event) => engine::event(state, event),
@@ -91,8 +94,14 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.unsaved = (waiting, error);
             Vec::new()
         }
+        Msg::Session(pen) => {
+            label::session(state, pen);
+            Vec::new()
+        }
+        Msg::Journal(entries, all) => label::journal(state, entries, all),
+        Msg::Adopted(take, name) => label::adopted(state, take, name),
         Msg::Page(title, text) => {
-            state.layers.push(Layer::Detail(title, text, usize::MAX));
+            state.layers.push(Layer::Detail(Page { scroll: usize::MAX, ..Page::new(title, text) }));
             Vec::new()
         }
         Msg::Waiting(tokens) => {
@@ -135,14 +144,27 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             let typing = matches!(
                 state.layers.last(),
                 Some(
-                    Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_)
+                    Layer::Entry(_)
+                        | Layer::Edit(_)
+                        | Layer::Writing(_)
+                        | Layer::Line(_)
+                        | Layer::Palette(_)
+                        | Layer::Search(_)
+                        | Layer::Pairs(_)
+                        | Layer::Tags(..)
+                        | Layer::Review(_)
                 )
             );
+            if let (Some(Layer::Tags(..)), super::Code::Char(c @ '1'..='9')) = (state.layers.last(), key.code)
+            {
+                return label::toggle_tag(state, c.to_digit(10).map(|n| n as usize - 1));
+            }
+            let typing = typing || (state.layers.is_empty() && state.screen == Screen::Label);
             if first && !typing && digit(state, key) {
                 return Vec::new();
             }
             match state.layers.last() {
-                Some(Layer::Entry(_) | Layer::Edit(_)) => entry::type_key(state, key),
+                Some(Layer::Entry(_) | Layer::Edit(_) | Layer::Writing(_)) => entry::type_key(state, key),
                 Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),
                 Some(Layer::Search(_)) => {

@@ -105,3 +105,28 @@ pub fn cross_entropy(
     let index = Tensor::new(targets, hidden.device())?.unsqueeze(1)?;
     log_sum - shifted.gather(&index, 1)?.squeeze(1)?
 }
+
+/// See [`super::low_rank_linear`].
+pub fn low_rank_linear(x: &Tensor, weight: &Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    let product = (x.matmul(&a.t()?)? * scale)?.matmul(&b.t()?)?;
+    x.matmul(&weight.detach().t()?)? + product
+}
+
+/// See [`super::divergence`].
+pub fn divergence(
+    (hidden, lm_head): (&Tensor, &Tensor),
+    (start, start_head): (&Tensor, &Tensor),
+    softcap: Option<f64>,
+) -> Result<Tensor> {
+    let log_softmax = |hidden: &Tensor, head: &Tensor| {
+        let mut logits = hidden.matmul(&head.t()?)?;
+        if let Some(cap) = softcap {
+            logits = ((logits / cap)?.tanh()? * cap)?;
+        }
+        let logits = if logits.dtype() == DType::F64 { logits } else { logits.to_dtype(DType::F32)? };
+        let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+        shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
+    };
+    let (p, q) = (log_softmax(hidden, lm_head)?, log_softmax(&start.detach(), &start_head.detach())?);
+    (p.exp()? * (p - q)?)?.sum(D::Minus1)
+}

@@ -11,9 +11,11 @@ pub mod basic;
 
 mod attention;
 mod dense;
+mod divergence;
 mod entropy;
 mod gate;
 pub(crate) mod kernel;
+mod low_rank;
 mod norm;
 mod rotary;
 mod rows;
@@ -95,6 +97,16 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
 }
 
+/// `x @ weight^T + scale * x @ a^T @ b^T` beside a frozen matrix. `x`: `[N, in]`, `weight`: `[out, in]`, `a`: `[r, in]`, `b`:
+/// `[out, r]`. Gradients for `x`, `a` and `b`.
+pub fn low_rank_linear(x: &Tensor, weight: &Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    if fused("low_rank", &[x, weight, a, b]) {
+        low_rank::linear(x, weight, a, b, scale)
+    } else {
+        basic::low_rank_linear(x, weight, a, b, scale)
+    }
+}
+
 /// Rows of `table`: `[V, H]` by index: the embedding, or the hidden states at some positions. Returns `[ids, H]`.
 pub fn select_rows(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
     if fused("select_rows", &[table]) {
@@ -116,6 +128,20 @@ pub fn cross_entropy(
         entropy::cross_entropy(hidden, lm_head, targets, softcap)
     } else {
         basic::cross_entropy(hidden, lm_head, targets, softcap)
+    }
+}
+
+/// `KL(p || q)` of each token, p the softmax of `hidden @ lm_head^T`, q that of the constants `start @ start_head^T`, logits
+/// soft-capped where asked. `hidden`, `start`: `[M, H]`. Returns `[M]`.
+pub fn divergence(
+    (hidden, lm_head): (&Tensor, &Tensor),
+    (start, start_head): (&Tensor, &Tensor),
+    softcap: Option<f64>,
+) -> Result<Tensor> {
+    if fused("divergence", &[hidden, lm_head, start, start_head]) {
+        divergence::divergence((hidden, lm_head), (start, start_head), softcap)
+    } else {
+        basic::divergence((hidden, lm_head), (start, start_head), softcap)
     }
 }
 

@@ -11,8 +11,16 @@ use crate::train::config::{Config, flatten, to_table};
 use crate::{Error, Result};
 
 /// Keys that may change from one start to the next: they do not touch the numbers.
-const FREE: [&str; 6] =
-    ["version", "model.source", "data.files", "config.save-every", "config.keep", "config.shards"];
+const FREE: [&str; 8] = [
+    "version",
+    "model.source",
+    "data.files",
+    "valid.files",
+    "replay.files",
+    "config.save-every",
+    "config.keep",
+    "config.shards",
+];
 
 /// What a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +37,12 @@ pub struct Identity {
     pub model: ModelId,
     /// The rows.
     pub data: DataId,
+    /// Rows that are held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<DataId>,
+    /// Rows mixed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<DataId>,
     /// Every key.
     pub config: Config,
 }
@@ -99,6 +113,16 @@ impl Identity {
             .collect();
         if differences.is_empty() {
             return Ok(());
+        }
+        if self.model.fingerprint != folder.model.fingerprint && self.model.source == folder.model.source {
+            return Err(Error::Usage(format!(
+                "{}: the starting model {} was changed after this run began ({}). Put back the model of fingerprint {}, or \
+                 begin a new run in another folder.",
+                out.display(),
+                self.model.source,
+                differences.join("; "),
+                folder.model.fingerprint
+            )));
         }
         Err(Error::Usage(format!(
             "{}: a run of another configuration ({}). Give the same options to go on, or another folder to begin a new run.",

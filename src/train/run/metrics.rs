@@ -10,6 +10,27 @@ use crate::disk::failed;
 use crate::disk::points::{point, wanted};
 use crate::{Error, Result};
 
+/// What the rows held out gave after a step's update, under TRL's names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// The loss, as trained.
+    pub eval_loss: f64,
+    /// Mean of `-logsigmoid(margin)`; null for `csft`.
+    pub eval_reward_loss: Option<f64>,
+    /// Cross-entropy on the critiques; null for `classic`.
+    pub eval_lm_loss: Option<f64>,
+    /// Share of pairs in the right order.
+    pub eval_accuracy: Option<f64>,
+    /// Mean margin.
+    pub eval_margin: Option<f64>,
+    /// Smallest reward.
+    pub eval_min_reward: Option<f64>,
+    /// Mean reward.
+    pub eval_mean_reward: Option<f64>,
+    /// Largest reward.
+    pub eval_max_reward: Option<f64>,
+}
+
 /// What one step measured, before its update.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -35,6 +56,21 @@ pub struct Record {
     pub reward_chosen: Option<f64>,
     /// See `reward_chosen`.
     pub reward_rejected: Option<f64>,
+    /// Smallest reward of the batch.
+    #[serde(default)]
+    pub min_reward: Option<f64>,
+    /// Mean reward of the batch.
+    #[serde(default)]
+    pub mean_reward: Option<f64>,
+    /// Largest reward of the batch.
+    #[serde(default)]
+    pub max_reward: Option<f64>,
+    /// Mean of `(r_chosen + r_rejected)^2`, if it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center_loss: Option<f64>,
+    /// Mean divergence from the start over the critiques' tokens, if it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
     /// Pairs.
     pub pairs: usize,
     /// Tokens computed.
@@ -43,6 +79,19 @@ pub struct Record {
     pub tokens_per_second: f64,
     /// Seconds this step took.
     pub seconds: f64,
+    /// The most memory this process has had, in MiB, where the system tells.
+    #[serde(default)]
+    pub peak_mib: Option<f64>,
+    /// The rows held out, after the update, when they were looked at.
+    #[serde(flatten)]
+    pub eval: Option<Evaluated>,
+}
+
+/// Smallest, mean and largest of some rewards.
+pub fn spread(rewards: &[(f64, f64)]) -> Option<(f64, f64, f64)> {
+    let all = || rewards.iter().flat_map(|(chosen, rejected)| [*chosen, *rejected]);
+    let (low, high) = (all().min_by(f64::total_cmp)?, all().max_by(f64::total_cmp)?);
+    Some((low, all().sum::<f64>() / (2 * rewards.len()) as f64, high))
 }
 
 /// The open file.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::tensors::{self, Numbers};
+use super::watch::Watched;
 use crate::disk;
 use crate::disk::points::point;
 use crate::train::optimizer::Moments;
@@ -36,6 +37,9 @@ pub struct Position {
     pub tokens: u64,
     /// Seconds spent in steps so far.
     pub seconds: f64,
+    /// What is watched over.
+    #[serde(default, skip_serializing_if = "Watched::is_new")]
+    pub watched: Watched,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +109,43 @@ pub fn save(dir: &Path, trainer: &Trainer, position: &Position, keep: usize) -> 
         disk::write_synced(&aside.join(STATE), &text)
     })?;
     prune(dir, keep);
+    Ok(())
+}
+
+/// Keeps the weights of the best evaluation so far, and of no other.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_best(dir: &Path, trainer: &Trainer, step: usize) -> Result<()> {
+    disk::create_dir(dir)?;
+    let to = path(dir, step);
+    if !to.exists() {
+        disk::publish(&to, "best", |aside| {
+            let weights =
+                trainer.params.trainable().map(|(n, v)| (n.to_owned(), Numbers::Tensor(v))).collect();
+            tensors::write(&aside.join(WEIGHTS), &weights)
+        })?;
+    }
+    for other in list(dir).into_iter().filter(|other| *other != step) {
+        let _ = fs::remove_dir_all(path(dir, other));
+    }
+    Ok(())
+}
+
+/// Takes back the weights of the best evaluation.
+///
+/// # Errors
+/// [`Error::Invalid`] when they are damaged.
+pub fn load_best(dir: &Path, trainer: &Trainer, step: usize) -> Result<()> {
+    let file = path(dir, step).join(WEIGHTS);
+    let mut weights = tensors::read(&file)?;
+    for (name, var) in trainer.params.trainable() {
+        let (shape, values) =
+            weights.remove(name).filter(|(shape, _)| shape == var.dims()).ok_or_else(|| {
+                Error::invalid(file.display().to_string(), format!("no {name}"), "what the run wrote", "")
+            })?;
+        var.set(&Tensor::from_vec(values, shape, var.device())?.to_dtype(var.dtype())?)?;
+    }
     Ok(())
 }
 

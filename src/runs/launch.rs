@@ -1,0 +1,261 @@
+//! A start: the words of `outloud train`, kept in the run's folder so that it can be started again, and the job they became.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::launcher::{Launcher, quote};
+use crate::train::run::status;
+use crate::{Error, Result, disk};
+
+const FILE: &str = "launch.json";
+/// What a started process prints.
+pub const CONSOLE: &str = "console.log";
+/// A process that lives so long has begun well.
+const SETTLED: Duration = Duration::from_millis(1500);
+
+/// How a run was started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Words after the program's name, `train` the first.
+    pub args: Vec<String>,
+    /// Where they were given.
+    pub cwd: PathBuf,
+    /// Name of the launcher.
+    pub launcher: String,
+    /// Values for it.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// What the launcher said the job is called.
+    #[serde(default)]
+    pub job: Option<String>,
+}
+
+/// What a start came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// A process of this machine.
+    Process(u32),
+    /// A job of the launcher.
+    Job(String),
+}
+
+/// The folder that `--out` names among some words.
+///
+/// # Errors
+/// [`Error::Usage`] when there is none.
+pub fn run_folder(args: &[String], cwd: &Path) -> Result<PathBuf> {
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let value =
+            if word == "--out" { words.next().map(String::as_str) } else { word.strip_prefix("--out=") };
+        if let Some(value) = value {
+            return Ok(cwd.join(value));
+        }
+    }
+    Err(Error::Usage("the words of `outloud train` name no folder: --out DIR".into()))
+}
+
+/// The words of a run for another folder, with further ones, which win over those there are.
+pub fn changed(args: &[String], out: &Path, more: &[String]) -> Vec<String> {
+    let name = |word: &str| word.split('=').next().unwrap_or_default().to_owned();
+    let replaced: Vec<String> = more.iter().filter(|w| w.starts_with("--")).map(|w| name(w)).collect();
+    let mut words = Vec::new();
+    let mut skip = false;
+    for word in args {
+        if word.starts_with("--") {
+            skip = name(word) == "--out" || replaced.contains(&name(word));
+        }
+        if !skip {
+            words.push(word.clone());
+        }
+    }
+    words.extend(["--out".to_owned(), out.display().to_string()]);
+    words.extend(more.iter().cloned());
+    words
+}
+
+impl Launch {
+    /// How the run in a folder was started; `None` if nobody wrote it down.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a file that is none.
+    pub fn read(run: &Path) -> Result<Option<Self>> {
+        let path = run.join(FILE);
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| {
+                Error::invalid(
+                    path.display().to_string(),
+                    e.to_string(),
+                    "how the run was started",
+                    "Start it anew.",
+                )
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(path, e)),
+        }
+    }
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, run: &Path) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::Usage(e.to_string()))?;
+        disk::replace(&run.join(FILE), &text)
+    }
+
+    fn values(&self, launcher: &Launcher, run: &Path) -> Result<BTreeMap<String, String>> {
+        let exe = std::env::current_exe().map_err(|e| Error::io("the program itself", e))?;
+        let exe = exe.display().to_string();
+        let words = self.args.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
+        let name = run.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
+        let mut values = launcher.set.clone();
+        for (key, value) in &self.set {
+            if !launcher.set.contains_key(key) {
+                let known = launcher.set.keys().cloned().collect::<Vec<_>>().join(", ");
+                return Err(Error::Usage(format!(
+                    "launcher {} has no value `{key}`; it has {}",
+                    self.launcher,
+                    if known.is_empty() { "none" } else { &known }
+                )));
+            }
+            values.insert(key.clone(), value.clone());
+        }
+        values.extend([
+            ("command".to_owned(), format!("{} {words}", quote(&exe))),
+            ("words".to_owned(), words),
+            ("exe".to_owned(), exe),
+            ("run".to_owned(), run.display().to_string()),
+            ("name".to_owned(), name),
+            ("cwd".to_owned(), self.cwd.display().to_string()),
+            ("job".to_owned(), self.job.clone().unwrap_or_default()),
+        ]);
+        Ok(values)
+    }
+
+    /// Starts it, and writes down how.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a program or value is missing; [`Error::Invalid`] when the start failed, with what was printed.
+    pub fn start(mut self, launchers: Option<&Path>) -> Result<Started> {
+        let run = run_folder(&self.args, &self.cwd)?;
+        let launcher = Launcher::named(&self.launcher, launchers)?;
+        let missing = launcher.missing();
+        if !missing.is_empty() {
+            return Err(Error::Usage(format!(
+                "launcher {} needs what is not on this machine: {}",
+                self.launcher,
+                missing.join(", ")
+            )));
+        }
+        let mut args = self.args.clone();
+        if launcher.detach {
+            args.push("--detached".into());
+        }
+        let words = launcher.words(&launcher.start, &self.values(&launcher, &run)?, &args)?;
+        disk::create_dir(&run)?;
+        self.job = None;
+        self.write(&run)?;
+        let console = run.join(CONSOLE);
+        let (program, rest) =
+            words.split_first().ok_or_else(|| Error::Usage("a launcher without words".into()))?;
+        let mut command = Command::new(program);
+        command.args(rest).current_dir(&self.cwd).stdin(Stdio::null());
+        if launcher.detach {
+            let open = || OpenOptions::new().create(true).append(true).open(&console);
+            let (out, err) = (open(), open());
+            command.stdout(out.map_err(|e| disk::failed(&console, e))?);
+            command.stderr(err.map_err(|e| disk::failed(&console, e))?);
+            let mut child = command.spawn().map_err(|e| Error::io(program, e))?;
+            let begun = Instant::now();
+            while begun.elapsed() < SETTLED && status::read(&run).is_none_or(|r| r.process.pid != child.id())
+            {
+                if let Ok(Some(ended)) = child.try_wait() {
+                    if ended.success() {
+                        break;
+                    }
+                    return Err(failed(&run, &tail(&console)));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            return Ok(Started::Process(child.id()));
+        }
+        let output = command.output().map_err(|e| Error::io(program, e))?;
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() {
+            return Err(failed(&run, &format!("{said} {}", String::from_utf8_lossy(&output.stderr).trim())));
+        }
+        let job = said.split_whitespace().next_back().unwrap_or_default().to_owned();
+        self.job = Some(job.clone());
+        self.write(&run)?;
+        Ok(Started::Job(job))
+    }
+
+    /// Runs the launcher's command that brings the folder here; `false`: it has none, the folder is here already.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn fetch(&self, run: &Path, launchers: Option<&Path>) -> Result<bool> {
+        self.other(run, launchers, |launcher| &launcher.fetch)
+    }
+
+    /// Runs the launcher's command that ends the job; `false`: it has none.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn cancel(&self, run: &Path, launchers: Option<&Path>) -> Result<bool> {
+        self.other(run, launchers, |launcher| &launcher.cancel)
+    }
+
+    fn other(
+        &self,
+        run: &Path,
+        launchers: Option<&Path>,
+        which: impl Fn(&Launcher) -> &Vec<String>,
+    ) -> Result<bool> {
+        let launcher = Launcher::named(&self.launcher, launchers)?;
+        let words = launcher.words(which(&launcher), &self.values(&launcher, run)?, &[])?;
+        let Some((program, rest)) = words.split_first() else { return Ok(false) };
+        let output = Command::new(program).args(rest).stdin(Stdio::null()).output();
+        let output = output.map_err(|e| Error::io(program, e))?;
+        if output.status.success() {
+            return Ok(true);
+        }
+        Err(failed(run, String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
+
+fn failed(run: &Path, said: &str) -> Error {
+    Error::invalid(run.display().to_string(), format!("a start that failed: {said}"), "a run that begins", "")
+}
+
+/// The last lines of a file.
+fn tail(path: &Path) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_changes() {
+        let words: Vec<String> =
+            ["train", "--recipe", "cloud", "--data", "a", "--data", "b", "--lr=1", "--out", "x"]
+                .map(str::to_owned)
+                .into();
+        assert_eq!(run_folder(&words, Path::new("/c")).unwrap(), Path::new("/c/x"));
+        assert!(run_folder(&words[..4], Path::new("/c")).is_err());
+        let more = ["--lr".to_owned(), "2".to_owned()];
+        let clone = changed(&words, Path::new("/y"), &more);
+        assert_eq!(clone.join(" "), "train --recipe cloud --data a --data b --out /y --lr 2");
+    }
+}

@@ -169,6 +169,8 @@ pub struct Data {
     pub batch: Option<Batch>,
     /// Places of rows in the list of examples, by number.
     pub examples: HashMap<u32, usize>,
+    /// Labels that the rows' thread was told of.
+    pub labels: HashMap<u32, &'static str>,
     /// Examples looked at for their numbers.
     pub looked: usize,
     /// The last export's name.
@@ -204,6 +206,7 @@ impl Default for Data {
             finding: (0, false),
             batch: None,
             examples: HashMap::new(),
+            labels: HashMap::new(),
             looked: 0,
             path: String::new(),
         }

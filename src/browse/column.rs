@@ -24,7 +24,7 @@ pub enum Column {
     Margin,
     /// Characters of the chosen (or only) answer.
     Length,
-    /// `good`, `bad`, `tie`.
+    /// What a person says here, else the file: see [`LABELS`].
     Label,
     /// A column of the file.
     File(String),
@@ -158,6 +158,10 @@ impl Kind {
     }
 }
 
+/// Labels; the first is none.
+pub const LABELS: [&str; 8] =
+    ["", "good", "bad", "tie", "chosen-much", "chosen", "rejected", "rejected-much"];
+
 /// What is kept of each row: numbers by which it is shown, filtered and ordered without being read again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
@@ -165,8 +169,9 @@ pub struct Facts {
     pub number: u32,
     /// How many answers.
     pub kind: Kind,
-    /// 0 nothing, 1 good, 2 bad, 3 tie.
+    /// What the file says of it, and a person: places in [`LABELS`].
     label: u8,
+    by_hand: u8,
     /// Rewards of the chosen (or first) and the rejected (or second) answer; NaN where there is none.
     pub rewards: [f32; 2],
     /// Characters of both.
@@ -201,6 +206,7 @@ impl Facts {
                 (_, Some(false)) => 2,
                 (_, None) => 0,
             },
+            by_hand: 0,
             rewards,
             lengths: [length(a), length(b)],
         }
@@ -208,12 +214,14 @@ impl Facts {
 
     /// The label in a word; empty without one.
     pub fn label(&self) -> &'static str {
-        match self.label {
-            1 => "good",
-            2 => "bad",
-            3 => "tie",
-            _ => "",
-        }
+        let label = if self.by_hand > 0 { self.by_hand } else { self.label };
+        LABELS.get(usize::from(label)).copied().unwrap_or_default()
+    }
+
+    /// Takes a person's label in place of the file's; `None` gives that back.
+    pub fn label_by_hand(&mut self, word: Option<&str>) {
+        let place = word.and_then(|word| LABELS.iter().position(|label| *label == word));
+        self.by_hand = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0);
     }
 
     /// Reward of the chosen answer less that of the rejected one; NaN without.

@@ -20,7 +20,7 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use column::{Column, Facts, Kind, Value, beginning, prompt_text};
+pub use column::{Column, Facts, Kind, LABELS, Value, beginning, prompt_text};
 pub use filter::{Filter, Wrong};
 pub use summary::{BINS, Bins, Point, Summary};
 pub use thread::{From, start};
@@ -88,6 +88,8 @@ pub enum Ask {
     Rows(Vec<u32>, For),
     /// Rewards of rows by their numbers: of the chosen and the rejected answer, NaN where there is none.
     Mark(u32, [f32; 2]),
+    /// What a person says of a row, by its number; nothing: what the file says.
+    Label(u32, Option<&'static str>),
     /// Lines of bad rows from this one on, so many.
     Bad(usize, usize),
     /// Write to a file that does not exist yet.

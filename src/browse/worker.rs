@@ -44,7 +44,10 @@ struct Find {
 pub struct Worker {
     dataset: Dataset,
     facts: Vec<Facts>,
+    /// As it was last told.
     index: Index,
+    done: bool,
+    share: Option<f64>,
     stopped: bool,
     scan: Option<Scan>,
     /// Rows of the last complete query; `None`: all.
@@ -64,6 +67,8 @@ impl Worker {
             dataset,
             facts: Vec::new(),
             index: Index::default(),
+            done: false,
+            share: None,
             stopped: false,
             scan: None,
             view: None,
@@ -76,7 +81,7 @@ impl Worker {
     }
 
     fn reading(&self) -> bool {
-        !self.index.done && !self.stopped
+        !self.done && !self.stopped
     }
 
     /// True when there is nothing to work on.
@@ -121,6 +126,13 @@ impl Worker {
                     self.stale = true;
                 }
             }
+            Ask::Label(number, word) => {
+                if let Ok(at) = self.facts.binary_search_by_key(&number, |facts| facts.number)
+                    && let Some(facts) = self.facts.get_mut(at)
+                {
+                    facts.label_by_hand(word);
+                }
+            }
             Ask::Bad(from, count) => {
                 let files = self.dataset.files();
                 let lines = self.dataset.bad().iter().skip(from).take(count).map(|bad| {
@@ -158,11 +170,10 @@ impl Worker {
         while self.reading() && Instant::now() < end {
             let facts = &mut self.facts;
             let progress = self.dataset.index_with(STEP, &mut |example| facts.push(Facts::of(example)));
-            self.index.done = progress.done;
-            self.index.share = progress.share;
+            (self.done, self.share) = (progress.done, progress.share);
             self.stale = true;
         }
-        if self.told.elapsed() >= TOLD_EVERY || self.index.done {
+        if self.told.elapsed() >= TOLD_EVERY || self.done {
             let index = self.told_index();
             if !matches!(&index, News::Index(index) if *index == self.index) {
                 if let News::Index(index) = &index {
@@ -181,8 +192,8 @@ impl Worker {
         News::Index(Index {
             rows: self.facts.len(),
             bad: self.dataset.bad().len(),
-            share: self.index.share.filter(|_| !self.index.done),
-            done: self.index.done,
+            share: self.share.filter(|_| !self.done),
+            done: self.done,
             stopped: self.stopped,
             columns: self.dataset.columns().into_iter().map(str::to_owned).collect(),
             errors: files.iter().filter_map(|file| file.error.clone()).collect(),

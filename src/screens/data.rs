@@ -109,7 +109,7 @@ fn width(column: &Column, rows: usize) -> u16 {
         Column::Kind => 6,
         Column::Reward | Column::Margin => 8,
         Column::Length => 6,
-        Column::Label => 5,
+        Column::Label => 8,
         Column::File(name) => (name.width() as u16).clamp(8, 16),
     }
 }

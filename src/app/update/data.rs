@@ -31,7 +31,37 @@ pub(super) fn show(state: &mut State) -> Vec<Effect> {
     let stopped = index.stopped;
     state.layers.clear();
     state.screen = Screen::Data;
-    if stopped { vec![ask(Ask::Resume)] } else { Vec::new() }
+    let mut effects = labels(state);
+    if stopped {
+        effects.push(ask(Ask::Resume));
+    }
+    effects
+}
+
+/// Labels given since the rows' thread was told of them.
+fn labels(state: &mut State) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for (number, at) in &state.data.examples {
+        let pair = state.examples.get(*at).is_some_and(Example::is_pair);
+        let choice = state.desk.mine(*at).and_then(|label| label.choice);
+        let word = choice.map(|choice| match (pair, crate::label::choices::words(choice)) {
+            (false, "chosen" | "chosen-much") => "good",
+            (false, "rejected" | "rejected-much") => "bad",
+            (_, word) => word,
+        });
+        if state.data.labels.get(number).copied() != word {
+            match word {
+                Some(word) => state.data.labels.insert(*number, word),
+                None => state.data.labels.remove(number),
+            };
+            effects.push(ask(Ask::Label(*number, word)));
+        }
+    }
+    if !effects.is_empty() {
+        // What is on the screen is asked for again.
+        columns_changed(state);
+    }
+    effects
 }
 
 /// An action on the screen itself; `None` where it means what it means elsewhere.
@@ -511,6 +541,7 @@ fn place_of(state: &mut State, example: crate::data::Example) -> Option<usize> {
     let new = rows::of_example(example).into_iter().map(|row| Example::from_row(row, Origin::File));
     state.examples.extend(new);
     super::kept::fit(state, from);
+    super::label::examples(state);
     look(state);
     state.data.examples.get(&number).copied()
 }

@@ -191,7 +191,7 @@ fn digit(state: &mut State, key: Key) -> bool {
     match (digit, state.count) {
         (None, _) | (Some(0), None) => false,
         (Some(digit), count) => {
-            state.count = Some((count.unwrap_or(0) * 10 + digit as usize).min(99_999));
+            state.count = Some((count.unwrap_or(0) * 10 + digit as usize).min(9_999_999));
             true
         }
     }

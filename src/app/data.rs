@@ -169,6 +169,8 @@ pub struct Data {
     pub batch: Option<Batch>,
     /// Places of rows in the list of examples, by number.
     pub examples: HashMap<u32, usize>,
+    /// Rewards that the rows' thread was told of.
+    pub marks: HashMap<u32, [Option<f32>; 2]>,
     /// Labels that the rows' thread was told of.
     pub labels: HashMap<u32, &'static str>,
     /// Examples looked at for their numbers.
@@ -206,6 +208,7 @@ impl Default for Data {
             finding: (0, false),
             batch: None,
             examples: HashMap::new(),
+            marks: HashMap::new(),
             labels: HashMap::new(),
             looked: 0,
             path: String::new(),

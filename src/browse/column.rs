@@ -224,6 +224,13 @@ impl Facts {
         self.by_hand = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0);
     }
 
+    /// Takes rewards that were found, where they are (not NaN), in place of the file's.
+    pub fn mark(&mut self, rewards: [f32; 2]) {
+        for (known, new) in self.rewards.iter_mut().zip(rewards) {
+            *known = if new.is_nan() { *known } else { new };
+        }
+    }
+
     /// Reward of the chosen answer less that of the rejected one; NaN without.
     pub fn margin(&self) -> f32 {
         let [a, b] = self.rewards;

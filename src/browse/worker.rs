@@ -1,5 +1,6 @@
 //! What the thread does: answers at once, and works on in slices.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ struct Find {
 pub struct Worker {
     dataset: Dataset,
     facts: Vec<Facts>,
+    /// Rewards found for rows, by number; some of them may not be read yet.
+    marks: HashMap<u32, [f32; 2]>,
     /// As it was last told.
     index: Index,
     done: bool,
@@ -66,6 +69,7 @@ impl Worker {
         Self {
             dataset,
             facts: Vec::new(),
+            marks: HashMap::new(),
             index: Index::default(),
             done: false,
             share: None,
@@ -120,11 +124,10 @@ impl Worker {
                 if let Ok(at) = self.facts.binary_search_by_key(&number, |facts| facts.number)
                     && let Some(facts) = self.facts.get_mut(at)
                 {
-                    for (known, new) in facts.rewards.iter_mut().zip(rewards) {
-                        *known = if new.is_nan() { *known } else { new };
-                    }
+                    facts.mark(rewards);
                     self.stale = true;
                 }
+                self.marks.insert(number, rewards);
             }
             Ask::Label(number, word) => {
                 if let Ok(at) = self.facts.binary_search_by_key(&number, |facts| facts.number)
@@ -168,8 +171,14 @@ impl Worker {
         self.scan(end, &mut news);
         self.write(end, &mut news);
         while self.reading() && Instant::now() < end {
-            let facts = &mut self.facts;
-            let progress = self.dataset.index_with(STEP, &mut |example| facts.push(Facts::of(example)));
+            let (facts, marks) = (&mut self.facts, &self.marks);
+            let progress = self.dataset.index_with(STEP, &mut |example| {
+                let mut new = Facts::of(example);
+                if let Some(rewards) = marks.get(&new.number) {
+                    new.mark(*rewards);
+                }
+                facts.push(new);
+            });
             (self.done, self.share) = (progress.done, progress.share);
             self.stale = true;
         }

@@ -104,7 +104,7 @@ fn first_of(at: usize, count: usize, height: usize) -> usize {
 fn width(column: &Column, rows: usize) -> u16 {
     match column {
         Column::Number => thousands(rows).len().max(4) as u16,
-        Column::Id => 12,
+        Column::Id => 10,
         Column::Prompt | Column::Answer => 24,
         Column::Kind => 6,
         Column::Reward | Column::Margin => 8,
@@ -134,7 +134,7 @@ fn lay_out(data: &Data, area: Rect) -> Vec<(usize, u16, u16)> {
     let mut x = area.x + 2;
     let mut out = Vec::new();
     for (at, (column, width)) in data.columns.iter().zip(widths).enumerate().skip(from) {
-        let width = if *column == Column::Prompt && fits { prompt } else { width };
+        let width = if *column == Column::Prompt { prompt } else { width };
         let width = width.min(area.right().saturating_sub(x));
         if width < 3 {
             break;

@@ -8,6 +8,9 @@ use super::{Meaning, Theme};
 /// Bits of a braille cell's dots, by column and row.
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
+/// Columns for the scale of y.
+const LEFT: u16 = 7;
+
 /// What is drawn.
 pub struct Scatter<'a> {
     /// (x, y), finite.
@@ -19,9 +22,9 @@ pub struct Scatter<'a> {
 }
 
 impl Scatter<'_> {
-    /// Draws the points and, in the last row, the scale of x; that of y stands in the upper and lower left corner.
+    /// Draws the points and, in the last row, the scale of x; that of y stands at the left.
     pub fn draw(&self, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-        if area.height < 3 || area.width < 12 || self.points.is_empty() {
+        if area.height < 3 || area.width < 24 || self.points.is_empty() {
             return;
         }
         let span = |of: fn(&(f32, f32)) -> f32| {
@@ -31,7 +34,7 @@ impl Scatter<'_> {
             if high > low { (low, high) } else { (low - 0.5, high + 0.5) }
         };
         let ((x0, x1), (y0, y1)) = (span(|p| p.0), span(|p| p.1));
-        let plot = Rect { height: area.height - 1, ..area };
+        let plot = Rect { x: area.x + LEFT, width: area.width - LEFT, y: area.y, height: area.height - 1 };
         let (width, height) = (usize::from(plot.width), usize::from(plot.height));
         // The dot of a value, from the left or from the top.
         let dot = |v: f32, low: f32, high: f32, dots: usize| {
@@ -68,11 +71,12 @@ impl Scatter<'_> {
             put(buffer, at(index % width, index / width), &symbol, theme.style(Meaning::Text));
         }
         let dim = theme.style(Meaning::Dim);
-        buffer.set_stringn(plot.x, plot.y, format!("{y1:+.2} "), 9, dim);
-        buffer.set_stringn(plot.x, plot.bottom() - 1, format!("{y0:+.2} "), 9, dim);
+        let left = usize::from(LEFT);
+        buffer.set_stringn(area.x, plot.y, format!("{y1:+.2}"), left, dim);
+        buffer.set_stringn(area.x, plot.bottom() - 1, format!("{y0:+.2}"), left, dim);
         let y = area.bottom() - 1;
-        buffer.set_string(area.x, y, "─".repeat(width), theme.style(Meaning::Track));
-        buffer.set_stringn(area.x, y, format!("{x0:.0} "), width, dim);
+        buffer.set_string(plot.x, y, "─".repeat(width), theme.style(Meaning::Track));
+        buffer.set_stringn(plot.x, y, format!("{x0:.0} "), width, dim);
         let right = format!(" {x1:.0}");
         buffer.set_stringn(area.right().saturating_sub(right.len() as u16), y, &right, width, dim);
         if let Some(point) = self.cursor.and_then(|at| self.points.get(at)) {

@@ -139,14 +139,13 @@ pub(super) fn complete(state: &mut State, example: usize) -> Vec<Effect> {
 }
 
 /// A take has ended: the rows' thread is told the reward of its row.
-pub(super) fn marked(state: &State, id: TakeId) -> Option<Effect> {
+pub(super) fn marked(state: &mut State, id: TakeId) -> Option<Effect> {
     let take = state.takes.get(id)?;
-    take.settled()?;
-    let number = u32::try_from(state.examples.get(take.example)?.number?).ok()?;
+    let (example, _) = (take.example, take.settled()?);
+    let number = u32::try_from(state.examples.get(example)?.number?).ok()?;
     // Of a row with many answers only the first is its row's.
-    if state.data.examples.get(&number) != Some(&take.example) {
+    if state.data.examples.get(&number) != Some(&example) {
         return None;
     }
-    let rewards = state.found_rewards(number).map(|reward| reward.unwrap_or(f32::NAN));
-    Some(Effect::Browse(Box::new(Ask::Mark(number, rewards))))
+    super::data::mark(state, number)
 }

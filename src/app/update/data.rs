@@ -32,10 +32,28 @@ pub(super) fn show(state: &mut State) -> Vec<Effect> {
     state.layers.clear();
     state.screen = Screen::Data;
     let mut effects = labels(state);
+    effects.extend(marks(state));
     if stopped {
         effects.push(ask(Ask::Resume));
     }
     effects
+}
+
+/// Rewards of takes that came from elsewhere than the engine.
+fn marks(state: &mut State) -> Vec<Effect> {
+    let numbers: Vec<u32> = state.data.examples.keys().copied().collect();
+    numbers.into_iter().filter_map(|number| mark(state, number)).collect()
+}
+
+/// Tells the rows' thread the rewards of a row, if that is news.
+pub(super) fn mark(state: &mut State, number: u32) -> Option<Effect> {
+    let rewards = state.found_rewards(number);
+    let told = state.data.marks.get(&number).copied().unwrap_or_default();
+    if rewards == told {
+        return None;
+    }
+    state.data.marks.insert(number, rewards);
+    Some(ask(Ask::Mark(number, rewards.map(|reward| reward.unwrap_or(f32::NAN)))))
 }
 
 /// Labels given since the rows' thread was told of them.

@@ -28,6 +28,7 @@ pub use label::figure;
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = happened(state, msg);
     effects.extend(label::ahead(state));
+    data::look(state);
     for (id, change) in state.takes.changes() {
         if change == Change::Ended {
             label::scored(state, id);
@@ -56,7 +57,6 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             let from = state.examples.len();
             state.examples.extend(examples);
             kept::fit(state, from);
-            data::look(state);
             label::examples(state);
             engine::run_first(state)
         }

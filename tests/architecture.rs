@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["error", "stories"]),
     ("recipe", &["error", "stories", "eval"]),
     ("label", &["error", "checkpoint", "session", "eval"]),
+    ("exchange", &["error", "checkpoint", "session", "label", "eval"]),
     (
         "app",
         &["error", "checkpoint", "data", "browse", "engine", "rows", "train", "explain", "session", "label"],
@@ -57,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "error",
+            "disk",
             "checkpoint",
             "model",
             "data",
@@ -65,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "rows",
             "session",
             "label",
+            "exchange",
             "doctor",
             "stories",
             "disk",

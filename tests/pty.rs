@@ -29,6 +29,11 @@ const FINISHED: &str = "re-encoded";
 fn finished(size: (u16, u16)) -> Terminal {
     let mut terminal = Terminal::start(&[], size);
     terminal.wait_for(FINISHED);
+    let waits = ["re-encoded …", "re-encoded   …"];
+    terminal.wait_until("both readings", |t| {
+        let text = t.text();
+        !waits.iter().any(|wait| text.contains(wait))
+    });
     terminal.settle();
     terminal
 }
@@ -106,7 +111,7 @@ fn signals_restore_the_terminal_and_give_their_status() {
 #[test]
 fn killed_it_opens_where_it_stood() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let mut terminal = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut terminal = Terminal::start_at(&home, &[], (120, 40));
     terminal.wait_for(FINISHED);
     // The second example, critiqued; its place is written a few seconds later at most.
     terminal.keys("]");
@@ -126,7 +131,7 @@ fn killed_it_opens_where_it_stood() {
         .wait_until("two takes and a view on the disk", |_| view(&session).0 == 2 && view(&session).1 >= 1);
     terminal.signal("KILL");
     terminal.exit();
-    let mut again = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut again = Terminal::start_at(&home, &[], (120, 40));
     again.wait_for(FINISHED);
     again.keys("q");
     assert_eq!(again.exit(), 0);
@@ -360,9 +365,12 @@ fn child_whose_loop_panics() {
 #[ignore = "run in a pseudo-terminal by what_dependencies_note_goes_to_the_log_not_to_the_screen"]
 fn child_whose_dependencies_note() {
     std::thread::spawn(|| {
-        std::thread::sleep(Duration::from_millis(500));
-        log::warn!(target: "tokenizers", "noted by log");
-        tracing::warn!("noted by tracing");
+        // The log is opened some time after the start.
+        for _ in 0..1000 {
+            std::thread::sleep(Duration::from_millis(300));
+            log::warn!(target: "tokenizers", "noted by log");
+            tracing::warn!("noted by tracing");
+        }
     });
     child(|script| script.pace = Duration::from_millis(50));
 }
@@ -375,7 +383,7 @@ fn a_terminal_that_vanishes_ends_the_program() {
     let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
     let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
     command.env("TERM", "xterm-256color");
-    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
         command.env(name, home.path());
     }
     let mut child = pair.slave.spawn_command(command).unwrap();

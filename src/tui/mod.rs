@@ -188,10 +188,11 @@ fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)>
     if files.is_empty() {
         return Ok((receive, back));
     }
+    let sources = Source::expand(files)?;
     let work = move || {
         let mut batch = Vec::new();
         let mut count = 0;
-        for row in Reader::new(files.into_iter().map(Source::from_path)) {
+        for row in Reader::new(sources) {
             match row {
                 Ok(row) => batch.push(Example::from_row(row, Origin::File)),
                 Err(error) => batch.push(Example {

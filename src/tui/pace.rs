@@ -258,7 +258,7 @@ mod tests {
         }
         let [mine, other] = tell(Vec::new());
         // As fast as one alone.
-        assert!((20..=32).contains(&mine) && (20..=32).contains(&other), "{mine} {other}");
+        assert!((24..=40).contains(&mine) && (24..=40).contains(&other), "{mine} {other}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn bars(
     if area.height < 2 || area.width < 10 || bins == 0 {
         return;
     }
-    let step = if usize::from(area.width) + 1 >= 2 * bins { 2 } else { 1 };
+    let step = if usize::from(area.width) + 2 >= 2 * bins { 2 } else { 1 };
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let rows = usize::from(area.height - 1);
     for (bin, (count, x)) in counts.iter().zip((area.x..area.right()).step_by(step)).enumerate() {

@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod exchange;
 pub mod label;
 pub mod model;
 pub mod recipe;

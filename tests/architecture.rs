@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["error", "stories"]),
     ("recipe", &["error", "stories", "eval"]),
     ("label", &["error", "checkpoint", "session", "eval"]),
+    ("exchange", &["error", "checkpoint", "session", "label", "eval"]),
     ("app", &["error", "checkpoint", "data", "engine", "rows", "train", "explain", "session", "label"]),
     ("widgets", &["error", "checkpoint", "engine", "app", "label"]),
     ("screens", &["error", "checkpoint", "engine", "app", "widgets", "session", "label"]),
@@ -52,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "error",
+            "disk",
             "checkpoint",
             "model",
             "data",
@@ -59,6 +61,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "rows",
             "session",
             "label",
+            "exchange",
             "doctor",
             "stories",
             "disk",

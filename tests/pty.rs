@@ -29,6 +29,11 @@ const FINISHED: &str = "re-encoded";
 fn finished(size: (u16, u16)) -> Terminal {
     let mut terminal = Terminal::start(&[], size);
     terminal.wait_for(FINISHED);
+    let waits = ["re-encoded …", "re-encoded   …"];
+    terminal.wait_until("both readings", |t| {
+        let text = t.text();
+        !waits.iter().any(|wait| text.contains(wait))
+    });
     terminal.settle();
     terminal
 }
@@ -106,7 +111,7 @@ fn signals_restore_the_terminal_and_give_their_status() {
 #[test]
 fn killed_it_opens_where_it_stood() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let mut terminal = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut terminal = Terminal::start_at(&home, &[], (120, 40));
     terminal.wait_for(FINISHED);
     // The second example, critiqued; its place is written a few seconds later at most.
     terminal.keys("]");
@@ -126,7 +131,7 @@ fn killed_it_opens_where_it_stood() {
         .wait_until("two takes and a view on the disk", |_| view(&session).0 == 2 && view(&session).1 >= 1);
     terminal.signal("KILL");
     terminal.exit();
-    let mut again = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut again = Terminal::start_at(&home, &[], (120, 40));
     again.wait_for(FINISHED);
     again.keys("q");
     assert_eq!(again.exit(), 0);
@@ -235,6 +240,38 @@ fn a_panic_of_the_screen_restores_the_terminal_and_names_the_report() {
 }
 
 #[test]
+fn a_panic_in_the_loop_restores_the_terminal() {
+    let mut terminal = Terminal::child("child_whose_loop_panics", (100, 30));
+    let before = terminal.modes_before.clone();
+    // Rust's own status of a panic.
+    assert_eq!(terminal.exit(), 101);
+    assert!(terminal.sent().contains("Inspect"), "the screen was there");
+    terminal.assert_restored();
+    assert_eq!(terminal.modes(), before);
+    let text = terminal.text();
+    assert!(text.contains("a fault of the program, not yours: in the middle of the loop"), "{text}");
+    assert!(text.contains("The report is in") && text.contains("panic-"), "{text}");
+}
+
+#[test]
+fn what_dependencies_note_goes_to_the_log_not_to_the_screen() {
+    let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let mut terminal = Terminal::child_at(&home, "child_whose_dependencies_note", (100, 30));
+    terminal.wait_for(FINISHED);
+    terminal.settle();
+    let sent = terminal.sent();
+    assert!(!sent.contains("noted by log") && !sent.contains("noted by tracing"));
+    terminal.keys("gL");
+    terminal.wait_for("noted by log");
+    terminal.wait_for("noted by tracing");
+    terminal.keys("qq");
+    assert_eq!(terminal.exit(), 0);
+    let log = std::fs::read_to_string(home.path().join("outloud/outloud.log")).unwrap();
+    assert!(log.contains("noted by log from=\"tokenizers\""), "{log}");
+    assert!(log.contains("noted by tracing"), "{log}");
+}
+
+#[test]
 fn one_more_token_costs_at_most_200_bytes() {
     for size in [(80, 24), (120, 40), (160, 45)] {
         let mut terminal = Terminal::child("child_at_a_slow_pace", size);
@@ -293,6 +330,51 @@ fn child_whose_screen_panics() {
     panic!("on purpose");
 }
 
+/// Panics, once, at a token that the loop takes: the loop notes every event.
+struct Trap(std::sync::atomic::AtomicBool);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Trap {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Seen(bool);
+        impl tracing::field::Visit for Seen {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 |= format!("{value:?}").starts_with("Token");
+            }
+        }
+        let mut seen = Seen(false);
+        event.record(&mut seen);
+        assert!(
+            !seen.0 || self.0.swap(true, std::sync::atomic::Ordering::SeqCst),
+            "in the middle of the loop"
+        );
+    }
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by a_panic_in_the_loop_restores_the_terminal"]
+fn child_whose_loop_panics() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let trap = Trap(std::sync::atomic::AtomicBool::new(false));
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(trap)).unwrap();
+    // The harness would catch it.
+    let thread = std::thread::spawn(|| child(|script| script.pace = Duration::from_millis(20)));
+    std::process::exit(if thread.join().is_err() { 101 } else { 1 });
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by what_dependencies_note_goes_to_the_log_not_to_the_screen"]
+fn child_whose_dependencies_note() {
+    std::thread::spawn(|| {
+        // The log is opened some time after the start.
+        for _ in 0..1000 {
+            std::thread::sleep(Duration::from_millis(300));
+            log::warn!(target: "tokenizers", "noted by log");
+            tracing::warn!("noted by tracing");
+        }
+    });
+    child(|script| script.pace = Duration::from_millis(50));
+}
+
 #[test]
 fn a_terminal_that_vanishes_ends_the_program() {
     use std::io::Read as _;
@@ -301,7 +383,7 @@ fn a_terminal_that_vanishes_ends_the_program() {
     let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
     let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
     command.env("TERM", "xterm-256color");
-    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
         command.env(name, home.path());
     }
     let mut child = pair.slave.spawn_command(command).unwrap();

@@ -265,6 +265,7 @@ impl Dataset {
                 if file.shape.is_none() {
                     file.shape = reading.shape.clone();
                 }
+                file.format = Some(reading.records.about().format);
                 if file.columns.len() < reading.columns.len() {
                     file.columns.clone_from(&reading.columns);
                 }
@@ -393,7 +394,7 @@ impl Store {
             Again::Text(text) => {
                 text.seek(SeekFrom::Start(offset))?;
                 let mut rest = text.take(len);
-                let mut held: Vec<u8> = Vec::new();
+                let (mut held, mut begun): (Vec<u8>, bool) = (Vec::new(), false);
                 loop {
                     let mut block = vec![0; 1 << 16];
                     let n = rest.read(&mut block)?;
@@ -402,7 +403,8 @@ impl Store {
                     }
                     out.write_all(&held)?;
                     block.truncate(n);
-                    held = block;
+                    held = if begun { block } else { block.trim_ascii_start().to_vec() };
+                    begun = true;
                 }
                 out.write_all(held.trim_ascii_end())?;
             }

@@ -67,7 +67,7 @@ pub fn pairs(
     let whom = if marked == 0 { "the picked one".to_owned() } else { format!("{marked} marked") };
     let lines = [
         "↵ go   space mark   v range   * all   s show others".to_owned(),
-        format!("for {whom}: 3 tie   0 skip   f flag   t tag   b both bad   ⌫ take back   u undo"),
+        format!("{whom}: 3 tie  0 skip  f flag  t tag  b both bad  ⌫ take back  u undo"),
     ];
     for (line, y) in lines.iter().zip(inner.bottom().saturating_sub(2)..inner.bottom()) {
         buffer.set_stringn(inner.x, y, line, room, theme.style(Meaning::Hint));
@@ -106,7 +106,10 @@ pub fn review(
         Some(1) => "B",
         _ => "A",
     };
-    let title = format!("Critique of {letter} ({})", side.name());
+    let title = match state.shown_sides().len() {
+        1 => "Critique of the answer".to_owned(),
+        _ => format!("Critique of {letter} ({})", side.name()),
+    };
     let inner = panel::popup(&title, 110, area.height, theme, area, buffer);
     let room = usize::from(inner.width);
     let take = state.found_take(index, side);
@@ -220,7 +223,7 @@ pub fn tags(
 }
 
 /// A note or a critique being typed.
-pub fn writing(writing: &Writing, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+pub fn writing(writing: &Writing, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let (title, height) = match &writing.purpose {
         Purpose::Note => ("Note", 10),
         Purpose::Correction(_, Some(_)) => ("The critique as it should be", area.height),
@@ -228,7 +231,7 @@ pub fn writing(writing: &Writing, theme: &Theme, area: Rect, buffer: &mut Buffer
     };
     let inner = panel::popup(title, 100, height, theme, area, buffer);
     let text = Rect { height: inner.height.saturating_sub(1), ..inner };
-    editor::draw(&writing.area, true, &|_| None, theme, text, buffer);
+    limits.spots.extend(editor::draw(writing.area.area(), true, &|_| None, theme, text, buffer));
     let keys = "ctrl-s or esc: done, kept   ctrl-o: $EDITOR";
     let y = inner.bottom().saturating_sub(1);
     buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(Meaning::Hint));

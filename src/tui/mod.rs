@@ -105,7 +105,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let theme = options.theme.as_deref().or(config.theme.as_deref());
     let theme = theme.map(|name| config::theme(name, depth)).transpose()?;
     let taken = match (
-        options.plain || config.plain == Some(true),
+        options.plain || config.plain == Some(true) || terminal::is_dumb(),
         options.no_mouse || config.mouse == Some(false),
     ) {
         (true, _) => terminal::Taken::Lines,
@@ -173,10 +173,11 @@ fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)>
     if files.is_empty() {
         return Ok((receive, back));
     }
+    let sources = Source::expand(files)?;
     let work = move || {
         let mut batch = Vec::new();
         let mut count = 0;
-        for row in Reader::new(files.into_iter().map(Source::from_path)) {
+        for row in Reader::new(sources) {
             match row {
                 Ok(row) => batch.push(Example::from_row(row, Origin::File)),
                 Err(error) => batch.push(Example {

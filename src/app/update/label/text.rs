@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::{change, current, here, label, marked, place, write};
-use crate::app::edit::area;
-use crate::app::{Due, Effect, Layer, Purpose, Reviewing, Side, State, TakeId, Writing, ledger};
+use crate::app::{Due, Effect, Layer, Purpose, Reviewing, Side, State, TakeId, TextBox, Writing, ledger};
 use crate::label::sentences::sentences;
 use crate::session::{Digest, Event, Object, Review, Sentence};
 
@@ -24,7 +23,7 @@ fn open(state: &mut State, purpose: Purpose, example: usize, text: &str) {
     state.layers.push(Layer::Writing(Box::new(Writing {
         purpose,
         example,
-        area: area(text),
+        area: TextBox::new(text),
         was: text.to_owned(),
         kept: text.to_owned(),
         on_the_way: Vec::new(),
@@ -41,7 +40,7 @@ pub(in crate::app::update) fn changed(state: &mut State) {
 /// The text came back from the user's editor.
 pub(in crate::app::update) fn edited(state: &mut State, text: &str) -> Vec<Effect> {
     if let Some(Layer::Writing(writing)) = state.layers.last_mut() {
-        writing.area = area(text.replace("\r\n", "\n").trim_end_matches('\n'));
+        writing.area.replace(text.replace("\r\n", "\n").trim_end_matches('\n'));
     }
     keep(state)
 }
@@ -102,7 +101,7 @@ fn put(state: &mut State, purpose: &Purpose, example: usize, text: String) -> Ve
                 return Vec::new();
             };
             review.correction = (!text.trim().is_empty()).then_some(text);
-            let objects = object(state, example, *answer).filter(|_| critique.is_some());
+            let objects = object(state, example, *answer).filter(|o| Some(&o.digest) == critique.as_ref());
             save(state, example, review, objects)
         }
     }
@@ -146,7 +145,12 @@ fn object(state: &State, example: usize, answer: usize) -> Option<Object> {
 /// The name of an answer's critique in the session.
 fn digest(state: &mut State, example: usize, answer: usize) -> Option<Digest> {
     let id = take_id(state, example, answer)?;
-    if let Some(known) = state.desk.critiques.get(&id) {
+    let known = state.desk.critiques.get(&id);
+    // What is known of its tokens may still grow; once somebody spoke of it, or a session holds it, it is that one.
+    let kept = state.takes.get(id).is_some_and(|take| take.kept.is_some());
+    if let Some(known) =
+        known.filter(|known| kept || state.desk.review(example, answer, Some(*known)).is_some())
+    {
         return Some(known.clone());
     }
     let digest = object(state, example, answer)?.digest;
@@ -210,7 +214,7 @@ pub(super) fn verdict(state: &mut State, agrees: Option<bool>) -> Vec<Effect> {
             review.sentences.sort_by_key(|s| s.start);
         }
     }
-    let object = object(state, example, answer);
+    let object = object(state, example, answer).filter(|object| object.digest == digest);
     let effects = save(state, example, review, object);
     super::step(state, 1);
     effects

@@ -78,7 +78,7 @@ enum Again {
     /// Bytes by offset.
     Text(fs::File),
     /// Rows by number.
-    Columns(Table),
+    Columns(Box<Table>),
 }
 
 /// Rows of some files, by number.
@@ -338,7 +338,9 @@ fn open(source: &Source, before: usize) -> Result<(Records, Store)> {
     let columns = records::columns_file(source, &mut unpacked)?;
     let mut size = None;
     let again = match (&columns, source.path(), unpacked.skipped) {
-        (Some(file), ..) => Again::Columns(Table::open(&name, file.try_clone().map_err(failed)?, content)?),
+        (Some(file), ..) => {
+            Again::Columns(Box::new(Table::open(&name, file.try_clone().map_err(failed)?, content)?))
+        }
         (None, Some(path), Some(_)) => {
             let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
             size = file.metadata().ok().map(|m| m.len());

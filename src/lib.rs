@@ -9,6 +9,7 @@
 //! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
 
 pub mod app;
+pub mod browse;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;

@@ -404,3 +404,80 @@ fn a_terminal_that_vanishes_ends_the_program() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// 200,000 rows: a frame within a second, and no key waits while they are indexed, filtered and sorted.
+#[test]
+fn many_rows_are_there_at_once_and_nothing_freezes() {
+    use std::time::Instant;
+    let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
+    {
+        use std::io::Write as _;
+        let mut out = std::io::BufWriter::new(&mut file);
+        for n in 0..200_000 {
+            let score = f64::from((n * 7919) % 1000) / 100.0;
+            writeln!(
+                out,
+                r#"{{"id":"row-{n}","prompt":"How much is {n} + 1?","chosen":"It is {}.","rejected":"No.","score_chosen":{score},"score_rejected":5.0}}"#,
+                n + 1
+            )
+            .unwrap();
+        }
+    }
+    let start = Instant::now();
+    let path = file.path().display().to_string();
+    let mut terminal = Terminal::start(&[&path], (120, 40));
+    terminal.wait_for("outloud");
+    let first = start.elapsed();
+    terminal.wait_for("row-0");
+    terminal.keys("gd");
+    let shown = Instant::now();
+    terminal.wait_for("How much is 3");
+    let shown = shown.elapsed();
+    // How long a key takes to be seen: the cursor's place stands at the right of the title.
+    let mut place = 1;
+    let mut press = |terminal: &mut Terminal| {
+        place += 1;
+        let since = Instant::now();
+        terminal.keys("j");
+        let want = format!(" {place} of ");
+        while !terminal.text().contains(&want) {
+            assert!(since.elapsed() < Duration::from_secs(20), "{want}:\n{}", terminal.text());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        since.elapsed()
+    };
+    let mut indexing: Vec<Duration> = (0..20).map(|_| press(&mut terminal)).collect();
+    terminal.keys("fprompt ~ 7\r");
+    std::thread::sleep(Duration::from_millis(200));
+    let since = Instant::now();
+    // A filter goes to the first row.
+    let mut filtering: Vec<Duration> = Vec::new();
+    terminal.keys("j");
+    while terminal.text().contains("filtering") || terminal.text().contains("reading") {
+        let key = Instant::now();
+        terminal.keys("T");
+        terminal.wait_until("the next theme", |t| t.text().contains("theme"));
+        filtering.push(key.elapsed());
+        terminal.keys("k");
+        terminal.wait_until("no note", |t| !t.text().contains("in config.toml keeps it"));
+        assert!(since.elapsed() < Duration::from_secs(300));
+    }
+    let filtered = since.elapsed();
+    terminal.wait_for("where prompt ~ 7");
+    indexing.sort();
+    filtering.sort();
+    let middle = |times: &[Duration]| times.get(times.len() / 2).copied().unwrap_or_default();
+    println!(
+        "first frame {first:?}, rows after g d {shown:?}, a key {:?} (worst {:?}) while indexing, {:?} (worst {:?}) while filtering; \
+         filtered in {filtered:?}",
+        middle(&indexing),
+        indexing.last(),
+        middle(&filtering),
+        filtering.last()
+    );
+    assert!(first < Duration::from_secs(1), "{first:?}");
+    assert!(middle(&indexing) < Duration::from_millis(250), "{indexing:?}");
+    assert!(middle(&filtering) < Duration::from_millis(250), "{filtering:?}");
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+}

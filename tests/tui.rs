@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+#[path = "tui/data.rs"]
+mod data;
 #[path = "tui/editing.rs"]
 mod editing;
 #[path = "tui/fuzz.rs"]

@@ -25,6 +25,8 @@ pub enum Context {
     Critique,
     /// The Compare screen.
     Compare,
+    /// The Data screen.
+    Data,
     /// The Label screen.
     Label,
     /// The list of pairs.
@@ -59,6 +61,7 @@ impl Context {
             Self::Inspect => "Inspect",
             Self::Critique => "In the critique",
             Self::Compare => "Compare",
+            Self::Data => "Data",
             Self::Label => "Label",
             Self::Pairs => "In the list of pairs",
             Self::Review => "Reviewing a critique",
@@ -75,10 +78,11 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
+        Self::Data,
         Self::Label,
         Self::Pairs,
         Self::Review,
@@ -269,9 +273,10 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 14] = [
+        let stacks: [&[Context]; 15] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
+            &[Context::Data, Context::Global],
             &[Context::Label, Context::Global],
             &[Context::Pairs, Context::Global],
             &[Context::Review, Context::Global],
@@ -388,6 +393,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "l", "L", "g"]);
+        assert_eq!(next, ["i", "c", "d", "l", "L", "g"]);
     }
 }

@@ -19,6 +19,8 @@ pub enum Layer {
     Samples(usize),
     /// What could stand at a token of a take.
     Steer(Steer),
+    /// Columns that could be added to the table; which one is picked.
+    Columns(usize),
     /// A line being typed.
     Line(Line),
     /// A text in full.
@@ -104,6 +106,10 @@ pub enum LineFor {
     Name(TakeId),
     /// The folder of the model to compare with.
     Model,
+    /// The filter of the Data screen.
+    Filter,
+    /// Where rows are written to.
+    Export,
     /// The order in which pairs come.
     Order,
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Compare, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Spot, Take, TakeId, Takes, Target,
+    Compare, Data, DataPane, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Spot, Take, TakeId,
+    Takes, Target,
 };
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
@@ -17,6 +18,8 @@ pub enum Screen {
     Inspect,
     /// Two takes side by side.
     Compare,
+    /// Many rows.
+    Data,
     /// Which answer is better, in the eyes of a person.
     Label,
 }
@@ -161,6 +164,8 @@ pub struct Limits {
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
+    /// Where the panes of the Data screen stand, and which place of theirs is in the first row.
+    pub data: [Option<(DataPane, [u16; 4], usize)>; 4],
     /// Whether both answers of a pair are on the screen with their critiques.
     pub both_sides: bool,
     /// Most rows prompt, A and B of the Label screen can be scrolled.
@@ -218,6 +223,8 @@ pub struct State {
     pub unsaved: (usize, Option<String>),
     /// What is compared.
     pub compare: Compare,
+    /// The Data screen.
+    pub data: Data,
     /// The Label screen.
     pub desk: Desk,
     /// What is to be done when no key has come until then.
@@ -297,6 +304,7 @@ impl State {
             returned: Kept::default(),
             unsaved: (0, None),
             compare: Compare::default(),
+            data: Data::default(),
             desk: Desk::default(),
             due: None,
             running: HashMap::new(),

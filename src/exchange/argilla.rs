@@ -171,11 +171,11 @@ pub fn read(row: &Map<String, Value>, meanings: &Meanings) -> Result<Record, Str
     Ok(record)
 }
 
-/// Question, user, status and value of every response.
-fn answers(
-    row: &Map<String, Value>,
-    flat: bool,
-) -> Result<Vec<(String, String, Option<String>, Value)>, String> {
+/// Question, user, status and value of a response.
+type Answer = (String, String, Option<String>, Value);
+
+/// Every response.
+fn answers(row: &Map<String, Value>, flat: bool) -> Result<Vec<Answer>, String> {
     let mut all = Vec::new();
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     if flat {

@@ -62,13 +62,12 @@ fn rule(about: &About<'_>, text: &mut String) {
     if matches!(to, To::Argilla | To::LabelStudio) {
         text.push_str("Every annotator's submitted label is written; nothing is adjudicated.\n");
     } else {
-        text.push_str(&match rule {
-            Rule::Latest => "The adjudication if there is one, else the newest submitted label.\n".to_owned(),
-            Rule::Majority => {
-                "The adjudication if there is one, else the side most annotators are for.\n".to_owned()
-            }
-            Rule::Annotator(name) => format!("The label of {name}.\n"),
-        });
+        let counts = match rule {
+            Rule::Latest => "The adjudication if there is one, else the newest submitted label.",
+            Rule::Majority => "The adjudication if there is one, else the side most annotators are for.",
+            Rule::Annotator(name) => &format!("The label of {name}."),
+        };
+        let _ = writeln!(text, "{counts}");
         text.push_str(
             "Feedback is the corrected critique, else the model's, else empty; `*_feedback_from` says which. Ties, skipped \
              and undecided examples are no preference and are left out.\n",

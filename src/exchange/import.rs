@@ -81,6 +81,9 @@ pub fn import(folder: &Folder, read: &Read, annotator: Option<&str>, known: &[Kn
     Ok(done)
 }
 
+/// An event that is to be written, and the contents it refers to.
+type Waiting = (Entry, Vec<Object>);
+
 /// Where a record's example is, and whether its two answers stand the other way round there.
 struct Place {
     digest: Digest,
@@ -101,7 +104,7 @@ struct Work {
     placed: HashMap<Digest, Placed>,
     next_row: usize,
     said: HashSet<(String, Digest)>,
-    pens: BTreeMap<String, (Pen, Vec<(Entry, Vec<Object>)>)>,
+    pens: BTreeMap<String, (Pen, Vec<Waiting>)>,
 }
 
 impl Work {

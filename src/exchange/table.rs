@@ -61,15 +61,10 @@ pub fn read(row: &Map<String, Value>, cell: bool, meanings: &Meanings) -> Result
         other => strings(Some(other)),
     });
     said.seconds = given("seconds").map(number).transpose().map_err(|why| format!("seconds: {why}"))?;
-    for (index, names) in [["chosen", "critique_1"], ["rejected", "critique_2"]].into_iter().enumerate() {
-        for name in names.iter().filter_map(|name| {
-            if name.starts_with("critique") {
-                Some((*name).to_owned())
-            } else {
-                Some(format!("{name}_feedback"))
-            }
-        }) {
-            let Some(value) = row.get(&name) else { continue };
+    let feedback = [["chosen_feedback", "critique_1"], ["rejected_feedback", "critique_2"]];
+    for (index, names) in feedback.into_iter().enumerate() {
+        for name in names {
+            let Some(value) = row.get(name) else { continue };
             let words = match value {
                 Value::String(text) => text.clone(),
                 Value::Array(_) => strings(Some(value)).into_iter().next().unwrap_or_default(),
@@ -79,7 +74,7 @@ pub fn read(row: &Map<String, Value>, cell: bool, meanings: &Meanings) -> Result
             match row.get(&format!("{name}_from")).and_then(Value::as_str).unwrap_or(CORRECTED) {
                 NOBODY => {}
                 MODEL => {
-                    let side = name.strip_suffix("_feedback").unwrap_or(&name);
+                    let side = name.strip_suffix("_feedback").unwrap_or(name);
                     let reward = row.get(&format!("{side}_reward")).and_then(Value::as_f64);
                     let (model, fingerprint) =
                         critic(given(&format!("{side}_critic")).and_then(Value::as_str).unwrap_or_default());

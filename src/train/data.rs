@@ -137,9 +137,7 @@ fn pairs_of(place: &str, example: &Example, loss: Loss) -> Result<Vec<Pair>, Str
     };
     let margin = match example.rest.get("margin") {
         None | Some(Value::Null) => 0.0,
-        Some(Value::String(text)) => {
-            text.trim().parse().map_err(|_: std::num::ParseFloatError| "margin: no number")?
-        }
+        Some(Value::String(text)) => text.trim().parse().ok().ok_or("margin: no number")?,
         Some(value) => value.as_f64().ok_or("margin: no number")?,
     };
     let pair = |&(better, worse): &(usize, usize)| {

@@ -76,7 +76,7 @@ impl Row {
             object.insert("critique".into(), critique.into());
         }
         match Shape::native().example(1, &object, false) {
-            Ok(example) => read::rows(example, false).remove(0),
+            Ok(example) => read::rows(example).remove(0),
             Err(fault) => read::bad(1, "--prompt, --answer", None, fault, None),
         }
     }

@@ -72,7 +72,7 @@ impl Iterator for Reader {
         };
         let StreamRow { number, place, example, row, .. } = row;
         match example {
-            Ok(example) => self.waiting.extend(rows(example, self.pairs)),
+            Ok(example) => self.waiting.extend(rows_of(example, self.pairs)),
             Err(fault) => return Some(Ok(bad(number, stream.name(), Some(place), fault, row))),
         }
         self.waiting.pop_front().map(Ok)
@@ -117,7 +117,12 @@ pub fn bad(
 }
 
 /// The rows of an example: one answer, a pair, or each answer by itself.
-pub fn rows(example: Example, all_pairs: bool) -> Vec<Row> {
+pub fn rows(example: Example) -> Vec<Row> {
+    rows_of(example, false)
+}
+
+/// [`rows`]; two answers are a pair, whether one is better or not, if `all_pairs`.
+fn rows_of(example: Example, all_pairs: bool) -> Vec<Row> {
     let items: Vec<Item> = example.answers.iter().map(|answer| item(&example, answer)).collect();
     let Example { number, id, pairs, rest, .. } = example;
     let row = |id: Value, content: Content| Row { number, id, content: Ok(content), extra: rest.clone() };

@@ -425,7 +425,7 @@ fn many_rows_are_there_at_once_and_nothing_freezes() {
     }
     let start = Instant::now();
     let path = file.path().display().to_string();
-    let mut terminal = Terminal::start(&[&path], (120, 40));
+    let mut terminal = Terminal::start(&[&path], (160, 45));
     terminal.wait_for("outloud");
     let first = start.elapsed();
     terminal.wait_for("row-0");

@@ -250,7 +250,7 @@ fn text(name: &str, head: &[u8]) -> Result<Content> {
         let fix = "If the download failed, fetch it again.";
         return Err(Error::invalid(name, "an XML document", expected, fix));
     }
-    let odd = |b: &&u8| matches!(**b, 0..=8 | 14..=26 | 28..=31 | 127);
+    let odd = |b: &&u8| matches!(**b, 0..=8 | 14..=26 | 28..=31);
     if encoding(head).is_none() && head.iter().filter(odd).count() * 20 > head.len() {
         return Err(Error::invalid(name, "bytes that are no text", expected, "Give a file of rows."));
     }

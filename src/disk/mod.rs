@@ -30,6 +30,11 @@ pub fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::io(path, error)
 }
 
+/// The folder that a path lies in; the one at hand for a bare name.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or_else(|| Path::new("."))
+}
+
 /// Creates a folder and what is above it.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| failed(path, e))
@@ -40,10 +45,7 @@ pub fn create_dir_synced(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = folder_of(path);
     create_dir_synced(parent)?;
     match fs::create_dir(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists || !path.is_dir() => {
@@ -110,7 +112,7 @@ pub fn publish(path: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) 
 }
 
 fn aside(path: &Path) -> (PathBuf, PathBuf) {
-    let dir = path.parent().unwrap_or_else(|| Path::new(".")).to_path_buf();
+    let dir = folder_of(path).to_path_buf();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = dir.join(format!("{ASIDE}{name}"));
     (dir, aside)

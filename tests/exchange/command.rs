@@ -53,7 +53,7 @@ fn our_own_trainer_reads_the_rows() {
         let folder = sample(&dir.path().join(with_chat.to_string()), with_chat);
         let file = dir.path().join("rows.jsonl");
         fs::write(&file, written(&folder, To::Cloud)).unwrap();
-        let data = outloud::train::data::Data::read(&[file], outloud::train::config::Loss::Classic).unwrap();
+        let data = outloud::train::data::Data::read(&[file], outloud::train::config::Loss::Cloud).unwrap();
         assert_eq!((data.pairs.len(), data.ties), (4, 0));
         assert_eq!(data.pairs[0].chosen.feedback, "Right: 2 + 2 is 4.");
     }

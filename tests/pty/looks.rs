@@ -202,7 +202,7 @@ fn a_dumb_terminal_gets_lines() {
 #[test]
 fn the_log_is_shown() {
     let mut terminal = finished((120, 40));
-    terminal.keys("gl");
+    terminal.keys("gL");
     terminal.wait_for("the screen opens");
     terminal.keys("qq");
     assert_eq!(terminal.exit(), 0);

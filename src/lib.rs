@@ -11,11 +11,13 @@
 pub mod app;
 pub mod checkpoint;
 pub mod cli;
+pub mod data;
 pub mod disk;
 pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod label;
 pub mod model;
 pub mod recipe;
 pub mod rows;

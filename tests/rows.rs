@@ -137,10 +137,7 @@ fn faults_name_line_and_field() {
         (json!({"prompt": "p", "chosen": "c"}), "field `rejected`: found nothing"),
         (json!({"prompt": "p", "rejected": "c"}), "field `chosen`: found nothing"),
         (json!({"chosen": "c", "rejected": "r"}), "field `prompt`: found nothing"),
-        (
-            json!({"prompt": "p", "chosen": "c", "rejected": "r", "answer": "a"}),
-            "an answer beside chosen or rejected",
-        ),
+        (json!({"prompt": "p", "chosen": "c", "answer": "a"}), "field `rejected`: found nothing"),
         (
             json!({"chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "x"}],
                 "rejected": [{"role": "user", "content": "b"}, {"role": "assistant", "content": "x"}]}),
@@ -190,17 +187,15 @@ fn files_that_hold_no_rows_are_named() {
     for (bytes, expected) in [
         (&b""[..], "no rows"),
         (b"\n \n", "no rows"),
-        (b"\xff\xfe{\0", "UTF-16"),
-        (b"\x1f\x8b\x08\0", "gzip"),
-        (b"PAR1\x15\x04", "parquet"),
+        (b"\x1f\x8b\x08\0", "gz data that is cut off"),
+        (b"PK\x03\x04", "a zip archive"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n", "git lfs pull"),
-        (b"[\n{\"prompt\": 1}\n]\n", "jq -c '.[]'"),
-        (b"{\n\"prompt\": 1}\n", "jq -c . FILE"),
+        (b"[]", "no rows"),
     ] {
         let all = read(bytes);
         assert_eq!(all.len(), 1, "{all:?}");
         let error = all[0].as_ref().unwrap_err();
-        assert!(error.starts_with("data.jsonl: ") && error.contains(expected), "{error}");
+        assert!(error.starts_with("data.jsonl") && error.contains(expected), "{error}");
     }
 }
 

@@ -15,6 +15,11 @@ const HEADS: usize = 12;
 const KV_HEADS: usize = 4;
 const VOCAB: usize = 8192;
 
+/// Weights in the products of all layers.
+pub const LAYER_WEIGHTS: usize = LAYERS * HIDDEN * (2 * HIDDEN + 2 * KV_HEADS * (HIDDEN / HEADS) + 3 * MLP);
+/// Multiplications of one token with one key, all layers; as many with its value.
+pub const ATTENTION: usize = LAYERS * HIDDEN;
+
 /// Writes it. Only tokens of plain ASCII letters can be generated, so that a critique never ends before its limit and
 /// re-encodes to about as many tokens on both sides.
 pub fn write(folder: &Path) {

@@ -16,6 +16,7 @@ pub mod adapter;
 pub mod batch;
 pub mod before_after;
 pub mod critique;
+pub mod data;
 pub mod demo_model;
 pub mod demo_report;
 pub mod doctor;
@@ -100,6 +101,8 @@ pub enum Command {
     Critique(critique::CritiqueArgs),
     /// Read the rewards of given critiques.
     Score(score::ScoreArgs),
+    /// Say what data files hold: shape, rows, bad rows with their reasons.
+    Data(data::DataArgs),
     /// Train a reward model in a folder; the same command resumes.
     Train(train::TrainArgs),
     /// Start runs as jobs, list them, watch them, pause, resume, stop, clone them.
@@ -155,6 +158,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Some(Command::Critique(args)) => args.run(),
         Some(Command::Score(args)) => args.run(),
+        Some(Command::Data(args)) => data::data(&args),
         Some(Command::Train(args)) => args.run(),
         Some(Command::Adapter(args)) => args.run(),
         Some(Command::Runs(args)) => args.run(),

@@ -30,9 +30,12 @@ pub struct StoriesArgs {
     /// Number of rows
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub count: usize,
-    /// Templates of training, or those kept out of it
+    /// Templates of training, with more scenes (wider), or those kept out of it
     #[arg(long, value_enum, default_value = "seen")]
     pub templates: TemplatesArg,
+    /// With --templates wider: share of stories from the added scenes, the others from those of seen
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub wider: f64,
     /// Numbers up to 999, or 1000 to 9999 (larger than in training)
     #[arg(long, value_enum, default_value = "usual")]
     pub numbers: NumbersArg,
@@ -72,6 +75,8 @@ pub enum SplitArg {
 pub enum TemplatesArg {
     /// Those of training
     Seen,
+    /// More of training, with words the tokenizer spells
+    Wider,
     /// Those kept out of training
     Unseen,
 }
@@ -105,6 +110,7 @@ pub fn stories(args: &StoriesArgs) -> Result<Exit> {
     let mut options = Options::new(split, args.seed);
     options.templates = match args.templates {
         TemplatesArg::Seen => Templates::Seen,
+        TemplatesArg::Wider => Templates::Wider(args.wider),
         TemplatesArg::Unseen => Templates::Unseen,
     };
     options.numbers = match args.numbers {

@@ -54,6 +54,9 @@ pub struct Round {
     pub invented: f64,
     /// Share of verbs among noise in sentences of products and quotients.
     pub verbs: f64,
+    /// Share of stories from the wider scenes.
+    #[serde(default)]
+    pub wider: f64,
 }
 
 /// Sampling of the model's own critiques.

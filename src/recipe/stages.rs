@@ -9,7 +9,7 @@ use toml::Table;
 use super::plan::Plan;
 use super::{export, on_policy};
 use crate::stories::blueprint;
-use crate::stories::{Options, Rows, Split};
+use crate::stories::{Options, Rows, Split, Templates};
 use crate::{Error, Result};
 
 /// One stage.
@@ -122,6 +122,7 @@ pub fn stages(plan: &Plan, out: &Path) -> Result<Vec<Stage>> {
             noise: round.noise,
             invented: round.invented,
             verbs: round.verbs,
+            templates: if round.wider > 0.0 { Templates::Wider(round.wider) } else { Templates::Seen },
             ..options(3 + part, round.drills)
         };
         let (name, file) = (format!("varied-{part}"), format!("data/varied-{part}.jsonl"));

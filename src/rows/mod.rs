@@ -1,24 +1,19 @@
-//! Rows of work from JSON lines, one at a time: whatever a file holds becomes a [`Row`], good or bad, in order.
+//! Rows of work, one at a time: whatever a file holds becomes a [`Row`], good or bad, in order.
 //!
-//! Owns: reading files and standard input in bounded memory, Python's JSON, text or messages, pairs, and errors that
-//! name file, line and field. A row without an `id` gets its number (from 1, over all inputs, blank lines not
-//! counted). Uses `checkpoint` and `engine` types only; knows no model and no terminal.
-//!
-//! ```text
-//! file | stdin ─> lines ─> JSON (python.rs) ─> fields (parse.rs) ─> text or messages (chat.rs) ─> Row
-//! ```
+//! Owns: what the engine is asked for a row, and errors that name file, place and field. Files, formats and the meaning of
+//! columns are `data`'s. A row without an `id` gets its number (from 1, over all inputs, blank lines not counted). Uses
+//! `data`, `checkpoint` and `engine` types only; knows no model and no terminal.
 
 use serde_json::{Map, Value};
 
-use crate::checkpoint::{Prompt, Reading};
+use crate::checkpoint::Reading;
+use crate::data::Shape;
+pub use crate::data::Source;
 use crate::engine::{CritiqueText, Input};
 
-mod chat;
-mod parse;
-mod python;
 mod read;
 
-pub use read::{Reader, Source};
+pub use read::Reader;
 
 /// One line of input, good or bad.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,14 +75,9 @@ impl Row {
         if let Some(critique) = critique {
             object.insert("critique".into(), critique.into());
         }
-        parse::row(1, "--prompt, --answer", object)
-    }
-}
-
-/// True if a prompt holds nothing to answer.
-fn is_empty(prompt: &Prompt) -> bool {
-    match prompt {
-        Prompt::Text(text) => text.trim().is_empty(),
-        Prompt::Messages(messages) => messages.iter().all(|m| m.content.trim().is_empty()),
+        match Shape::native().example(1, &object, false) {
+            Ok(example) => read::rows(example).remove(0),
+            Err(fault) => read::bad(1, "--prompt, --answer", None, fault, None),
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::drills;
 use super::key::Key;
 use super::numbers::{Numbers, Random};
 use super::story::{Story, Wish};
-use super::templates::{Library, library};
+use super::templates::{Library, Set, library};
 use crate::{Error, Result};
 
 /// Which numbers a story may contain.
@@ -36,11 +36,13 @@ impl Split {
 }
 
 /// Which templates are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Templates {
     /// Those of training.
     #[default]
     Seen,
+    /// Those of training, and for this share of stories, 0 to 1, the wider ones ([`Library::wider`]).
+    Wider(f64),
     /// Those kept out of training: one set for the test, another for every other split.
     Unseen,
 }
@@ -52,7 +54,7 @@ pub struct Options {
     pub split: Split,
     /// Everything follows from it.
     pub seed: u64,
-    /// Seen or unseen templates.
+    /// Seen, wider or unseen templates.
     pub templates: Templates,
     /// How large numbers are; large ones are in no split (none of them is trained on).
     pub numbers: Numbers,
@@ -164,7 +166,7 @@ impl Rows {
     /// Starts at row 0.
     ///
     /// # Errors
-    /// Usage, when `steps` or `drills` are out of range.
+    /// Usage, when `steps` or shares are out of range.
     pub fn new(options: Options) -> Result<Self> {
         let (low, high) = options.steps;
         if low < 1 || high > 6 || low > high {
@@ -172,7 +174,9 @@ impl Rows {
                 "steps {low}-{high}: a story has 1 to 6 steps, the fewest first"
             )));
         }
+        let wider = if let Templates::Wider(share) = options.templates { share } else { 0.0 };
         for (name, share) in [
+            ("wider", wider),
             ("drills", options.drills),
             ("invented", options.invented),
             ("noise", options.noise),
@@ -255,13 +259,16 @@ impl Rows {
     }
 
     pub(super) fn story(&self, rng: &mut Random, steps: usize, after: usize, noisy: bool) -> Option<Story> {
+        let scenes = match (self.options.templates, self.options.split) {
+            (Templates::Wider(share), _) if rng.random_bool(share) => Set::Wider,
+            (Templates::Seen | Templates::Wider(_), _) => Set::Seen,
+            (Templates::Unseen, Split::Test) => Set::Unseen(Split::Test),
+            (Templates::Unseen, Split::Train | Split::Valid) => Set::Unseen(Split::Valid),
+        };
         let wish = Wish {
             steps,
             after,
-            unseen: (self.options.templates == Templates::Unseen).then_some(match self.options.split {
-                Split::Test => Split::Test,
-                Split::Train | Split::Valid => Split::Valid,
-            }),
+            scenes,
             numbers: self.options.numbers,
             invented: rng.random_bool(self.options.invented),
             noisy,

@@ -3,9 +3,8 @@
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-use super::Split;
 use super::numbers::{Calc, Numbers, Op, Random, divisor};
-use super::templates::{EventOp, EventTemplate, Library, Markers, Scene};
+use super::templates::{EventOp, EventTemplate, Library, Markers, Scene, Set};
 
 /// What a story shall be like; everything else is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +13,8 @@ pub struct Wish {
     pub steps: usize,
     /// Events told after the moment asked for.
     pub after: usize,
-    /// Scenes kept out of training for this split, or those of training.
-    pub unseen: Option<Split>,
+    /// Which scenes.
+    pub scenes: Set,
     /// How large numbers are.
     pub numbers: Numbers,
     /// Whether names and things are made-up words.
@@ -154,8 +153,7 @@ impl Story {
 
     /// Draws a story; `None` when the numbers drawn lead nowhere (draw again).
     pub fn draw(rng: &mut Random, library: &Library, wish: Wish) -> Option<Self> {
-        let scenes: Vec<&Scene> = library.scenes.iter().filter(|s| s.unseen == wish.unseen).collect();
-        let scene = *scenes.choose(rng)?;
+        let scene = *library.of(wish.scenes).choose(rng)?;
         let cast = Cast::draw(rng, library, scene, wish.invented)?;
         let markers = library.markers.choose(rng)?;
         let first = rng.random_range(0..u32::try_from(markers.names.len()).ok()?) as usize;
@@ -168,6 +166,7 @@ impl Story {
             cast: &cast,
             numbers: wish.numbers,
             noise: wish.noisy.then_some(library),
+            mixed: if wish.scenes == Set::Wider { Set::Wider } else { Set::Seen },
             verbs: wish.verbs,
             events: Vec::new(),
             used: Vec::new(),
@@ -242,6 +241,8 @@ struct Teller<'a> {
     numbers: Numbers,
     /// Sentences of all scenes, and words to put in between.
     noise: Option<&'a Library>,
+    /// The scenes those sentences come from.
+    mixed: Set,
     verbs: f64,
     events: Vec<Event>,
     used: Vec<String>,
@@ -265,10 +266,7 @@ impl Teller<'_> {
             // The same sentence twice in a story is dull.
             let used = &self.used;
             let scene = match self.noise {
-                Some(library) => {
-                    let seen: Vec<&Scene> = library.scenes.iter().filter(|s| s.unseen.is_none()).collect();
-                    *seen.choose(self.rng)?
-                }
+                Some(library) => *library.of(self.mixed).choose(self.rng)?,
                 None => self.scene,
             };
             let choices: Vec<&EventTemplate> =

@@ -32,6 +32,17 @@ pub struct Scene {
     pub event: Vec<EventTemplate>,
 }
 
+/// Scenes that stories are drawn from together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// Those of training whose words the tokenizer knows.
+    Seen,
+    /// More of training ([`Library::wider`]).
+    Wider,
+    /// Those kept out of training for a split.
+    Unseen(Split),
+}
+
 /// One sentence that changes the number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,8 +137,10 @@ pub struct Library {
     pub people: Vec<Person>,
     /// Days and months.
     pub markers: Vec<Markers>,
-    /// All scenes, seen and unseen.
+    /// Scenes of training, and those kept out of it.
     pub scenes: Vec<Scene>,
+    /// More scenes of training, for the rounds that ask for them: without words in the tokenizer or noise of their own.
+    pub wider: Vec<Scene>,
     /// Words of seen scenes that tell of no change: names, things, words of openings and asides. Sorted, each once.
     pub filler: Vec<String>,
     /// Words of seen sentences that add or take away. Sorted, each once.
@@ -143,17 +156,43 @@ const SCENES: [(&str, &str); 5] = [
     ("unseen-test.toml", include_str!("templates/unseen-test.toml")),
 ];
 
+const WIDER: [(&str, &str); 6] = [
+    ("wider-1.toml", include_str!("templates/wider-1.toml")),
+    ("wider-2.toml", include_str!("templates/wider-2.toml")),
+    ("wider-3.toml", include_str!("templates/wider-3.toml")),
+    ("wider-4.toml", include_str!("templates/wider-4.toml")),
+    ("wider-5.toml", include_str!("templates/wider-5.toml")),
+    ("wider-6.toml", include_str!("templates/wider-6.toml")),
+];
+
 static LIBRARY: LazyLock<std::result::Result<Library, String>> = LazyLock::new(load);
 
 fn load() -> std::result::Result<Library, String> {
     let common: Common = toml::from_str(COMMON).map_err(|e| format!("common.toml: {e}"))?;
+    let (scenes, wider) = (read(&SCENES)?, read(&WIDER)?);
+    let (filler, verbs) = (filler(&common.person, &scenes), verbs(&scenes));
+    Ok(Library { people: common.person, markers: common.markers, scenes, wider, filler, verbs })
+}
+
+fn read(files: &[(&str, &str)]) -> std::result::Result<Vec<Scene>, String> {
     let mut scenes = Vec::new();
-    for (file, text) in SCENES {
+    for (file, text) in files {
         let file: SceneFile = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
         scenes.extend(file.scene);
     }
-    let (filler, verbs) = (filler(&common.person, &scenes), verbs(&scenes));
-    Ok(Library { people: common.person, markers: common.markers, scenes, filler, verbs })
+    Ok(scenes)
+}
+
+impl Library {
+    /// The scenes of a set.
+    pub fn of(&self, set: Set) -> Vec<&Scene> {
+        let unseen = match set {
+            Set::Wider => return self.wider.iter().collect(),
+            Set::Seen => None,
+            Set::Unseen(split) => Some(split),
+        };
+        self.scenes.iter().filter(|scene| scene.unseen == unseen).collect()
+    }
 }
 
 fn verbs(scenes: &[Scene]) -> Vec<String> {

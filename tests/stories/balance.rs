@@ -2,16 +2,26 @@
 
 use outloud::eval::baselines::{BagOfWords, longer};
 use outloud::eval::statistics::{preferred, share};
-use outloud::stories::{Options, Row, Rows, Split};
+use outloud::stories::{Options, Row, Rows, Split, Templates};
 
-fn rows(split: Split, seed: u64, count: usize) -> Vec<Row> {
-    Rows::new(Options::new(split, seed)).unwrap().take(count).map(Result::unwrap).collect()
+fn rows(split: Split, seed: u64, templates: Templates, count: usize) -> Vec<Row> {
+    Rows::new(Options { templates, ..Options::new(split, seed) })
+        .unwrap()
+        .take(count)
+        .map(Result::unwrap)
+        .collect()
 }
 
 #[test]
 fn bag_of_words_and_length_are_at_chance() {
-    let training = rows(Split::Train, 11, 4000);
-    let test = rows(Split::Test, 12, 3000);
+    for templates in [Templates::Seen, Templates::Wider(1.0)] {
+        at_chance(templates);
+    }
+}
+
+fn at_chance(templates: Templates) {
+    let training = rows(Split::Train, 11, templates, 4000);
+    let test = rows(Split::Test, 12, templates, 3000);
     let words = BagOfWords::learn(&training);
     let accuracy = |rows: &[Row]| share(rows.iter().map(|row| preferred(words.margin(row), 0.0)));
     let length = share(test.iter().map(|row| preferred(longer(row), 0.0)));

@@ -93,6 +93,7 @@ pub fn read_problem(prompt: &str) -> Problem {
             .unwrap()
             .scenes
             .iter()
+            .chain(&library().unwrap().wider)
             .flat_map(|scene| &scene.event)
             .filter_map(|template| Some((template, matches(template, &words[2..])?)))
             .collect();

@@ -1,6 +1,6 @@
 //! `judge` accepts oracle critiques in every phrasing and catches every verdict turned round.
 
-use outloud::stories::{Judgement, Key, Options, Row, Rows, Split, judge};
+use outloud::stories::{Judgement, Key, Options, Row, Rows, Split, Templates, judge};
 
 fn rows(count: usize) -> Vec<Row> {
     Rows::new(Options::new(Split::Test, 3)).unwrap().take(count).map(|row| row.unwrap()).collect()
@@ -27,7 +27,9 @@ fn verdicts(critique: &str) -> Vec<(usize, &'static str, &'static str)> {
 
 #[test]
 fn oracle_critiques_are_right_and_end_in_a_verdict() {
-    for row in rows(500) {
+    let wider = Options { restated: true, templates: Templates::Wider(1.0), ..Options::new(Split::Train, 3) };
+    let wider = Rows::new(wider).unwrap().take(2000).map(Result::unwrap);
+    for row in rows(500).into_iter().chain(wider) {
         for (critique, key) in both(&row) {
             let judged = judge(critique, key);
             assert!(judged.all_right() && judged.all_values(), "{critique}\n{key:?}\n{judged:?}");

@@ -88,10 +88,20 @@ fn the_files_are_the_same_every_time_and_carry_the_chat_template() {
     assert_eq!(config["added_tokens_decoder"][id.to_string()]["content"], "<|eot_id|>");
 }
 
+/// Scenes added to training later get no tokens: the models' ids stay what they are.
+#[test]
+fn the_bundled_models_have_this_tokenizer() {
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    for model in ["demo", "demo-classic"] {
+        let bundled = std::fs::read_to_string(models.join(model).join("tokenizer.json")).unwrap();
+        assert!(bundled == FILES.tokenizer, "{model}");
+    }
+}
+
 #[test]
 fn critiques_are_short_enough_for_a_small_context() {
     let mut longest = 0;
-    for templates in [Templates::Seen, Templates::Unseen] {
+    for templates in [Templates::Seen, Templates::Wider(1.0), Templates::Unseen] {
         let options = Options { templates, steps: (6, 6), ..Options::new(Split::Test, 4) };
         for row in Rows::new(options).unwrap().take(200) {
             let row = row.unwrap();

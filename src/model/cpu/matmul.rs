@@ -1,17 +1,22 @@
 //! Matrix products on slices: `y = x @ w^T + bias`.
 //!
 //! Few rows are bound by reading the weights: own dot products, the weights dealt out to all cores. Some rows lie in the
-//! lanes of vectors, so that nothing is summed across lanes. Many rows go to `gemm`.
+//! lanes of vectors, so that nothing is summed across lanes and no weight is copied. Many rows go to `gemm`.
+
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::simd::{Dots, Lanes, dispatch, pack, panel};
+use super::simd::{Dots, Lanes, dispatch, pack, width};
 use crate::model::ops::kernel::{Mat, product};
 
 /// Up to this many rows dot products are fastest.
 const FEW_ROWS: usize = 12;
-/// Up to this many rows, rows in lanes are faster than packing for gemm.
-const SOME_ROWS: usize = 48;
+/// Up to this many rows, rows in lanes are faster than packing the weights for gemm.
+const SOME_ROWS: usize = 448;
+/// So many rows beyond full vectors are cheaper as dot products, where rows are at least [`LONG`].
+const REST: usize = 10;
+const LONG: usize = 256;
 /// A task reads at least this many weights (256 KiB).
 const TASK: usize = 1 << 16;
 
@@ -26,7 +31,10 @@ pub(super) struct Product<'a> {
 pub(super) fn linear<const P: usize>(x: &[f32], k: usize, products: [Product<'_>; P], parallel: bool) {
     let n = x.len() / k;
     if n <= SOME_ROWS {
-        few_rows(x, k, products, parallel);
+        // Taken out: while this thread waits for others it may begin another product.
+        let mut scratch = SCRATCH.take();
+        few_rows(x, k, products, parallel, &mut scratch);
+        SCRATCH.set(scratch);
         return;
     }
     for Product { w, bias, y } in products {
@@ -38,6 +46,17 @@ pub(super) fn linear<const P: usize>(x: &[f32], k: usize, products: [Product<'_>
     }
 }
 
+/// Packed rows and transposed results, kept by each thread for its next product.
+#[derive(Default)]
+struct Scratch {
+    packed: Vec<f32>,
+    transposed: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
 /// Some rows of `w` and where their results go: `[rows, n]`.
 struct Task<'a> {
     w: &'a [f32],
@@ -45,50 +64,98 @@ struct Task<'a> {
     y: &'a mut [f32],
 }
 
-fn few_rows<const P: usize>(x: &[f32], k: usize, mut products: [Product<'_>; P], parallel: bool) {
+fn few_rows<const P: usize>(
+    x: &[f32],
+    k: usize,
+    mut products: [Product<'_>; P],
+    parallel: bool,
+    scratch: &mut Scratch,
+) {
     let n = x.len() / k;
     if n == 0 {
         return;
     }
     let total: usize = products.iter().map(|p| p.w.len()).sum();
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
-    let rows = (TASK.max(total / (8 * threads)) / k).next_multiple_of(8);
-    let packed = if n > FEW_ROWS { pack(x, k, panel()) } else { Vec::new() };
-    let mut transposed: Vec<Vec<f32>> = Vec::new();
-    if n > 1 {
-        transposed.extend(products.iter().map(|p| vec![0.0; p.y.len()]));
+    let rows = (TASK.max(total / (8 * threads)) / k).next_multiple_of(24);
+    let Scratch { packed, transposed } = scratch;
+    let (in_lanes, rest) = x.split_at(k * in_lanes(n, k));
+    if !in_lanes.is_empty() {
+        pack(in_lanes, k, width().panel, packed);
     }
-    let outputs = products.iter_mut().map(|p| (p.w, p.bias, &mut *p.y));
-    let tasks = |(w, bias, y): (_, Option<_>, _)| tasks(w, bias, y, k, n, rows);
-    let tasks: Vec<Task<'_>> = if n > 1 {
-        outputs
-            .zip(&mut transposed)
-            .flat_map(|((w, bias, _), y)| tasks((w, bias, y.as_mut_slice())))
-            .collect()
-    } else {
-        outputs.flat_map(tasks).collect()
-    };
+    let (packed, in_lanes) = (packed.as_slice(), in_lanes.len() / k);
+    if n > 1 {
+        let size = products.iter().map(|p| p.y.len()).sum();
+        if transposed.len() < size {
+            transposed.resize(size, 0.0);
+        }
+    }
+    let mut free = transposed.as_mut_slice();
+    let mut all: Vec<Task<'_>> = Vec::new();
+    for p in &mut products {
+        if n > 1 {
+            let (y, later) = std::mem::take(&mut free).split_at_mut(p.y.len());
+            free = later;
+            all.extend(tasks(p.w, p.bias, y, k, n, rows));
+        } else {
+            all.extend(tasks(p.w, p.bias, p.y, k, n, rows));
+        }
+    }
     let run = |task: Task<'_>| {
         let Task { w, bias, y } = task;
-        if n > FEW_ROWS {
-            dispatch(Lanes { x: &packed, n, w, k, y });
-        } else {
-            dispatch(Dots { x, w, k, put: |j, i, dot| set(y, j * n + i, dot) });
+        if in_lanes > 0 {
+            dispatch(Lanes { x: packed, n: in_lanes, w, k, y, stride: n });
+        }
+        if !rest.is_empty() {
+            dispatch(Dots { x: rest, w, k, put: |j, i, dot| set(y, j * n + in_lanes + i, dot) });
         }
         if let Some(bias) = bias {
             y.chunks_mut(n).zip(bias).for_each(|(y, b)| y.iter_mut().for_each(|y| *y += b));
         }
     };
-    if threads > 1 && total * n > TASK {
-        tasks.into_par_iter().with_max_len(1).for_each(run);
+    let parallel = threads > 1 && total * n > TASK;
+    if parallel {
+        all.into_par_iter().with_max_len(1).for_each(run);
     } else {
-        tasks.into_iter().for_each(run);
+        all.into_iter().for_each(run);
     }
-    for (product, t) in products.into_iter().zip(&transposed) {
-        let out = t.len() / n;
-        for (i, row) in product.y.chunks_mut(out).enumerate() {
-            row.iter_mut().zip(t.iter().skip(i).step_by(n)).for_each(|(y, t)| *y = *t);
+    if n > 1 {
+        let mut from = transposed.as_slice();
+        for Product { y, .. } in products {
+            let (own, later) = from.split_at(y.len());
+            from = later;
+            transpose(own, n, y, parallel);
         }
+    }
+}
+
+/// How many of the rows go into lanes; the others are few.
+fn in_lanes(n: usize, k: usize) -> usize {
+    let rest = n % width().lanes;
+    if n <= FEW_ROWS {
+        0
+    } else if k >= LONG && rest <= REST {
+        n - rest
+    } else {
+        n
+    }
+}
+
+/// `[out, n]` -> `[n, out]`.
+fn transpose(from: &[f32], n: usize, to: &mut [f32], parallel: bool) {
+    /// Rows of `to` at a time: a line of the cache in `from`.
+    const BLOCK: usize = 16;
+    let out = to.len() / n;
+    let block = |(index, to): (usize, &mut [f32])| {
+        for (j, column) in from.chunks(n).enumerate() {
+            let column = column.get(BLOCK * index..).unwrap_or_default();
+            to.chunks_mut(out).zip(column).for_each(|(row, value)| set(row, j, *value));
+        }
+    };
+    if parallel {
+        to.par_chunks_mut(BLOCK * out).enumerate().for_each(block);
+    } else {
+        to.chunks_mut(BLOCK * out).enumerate().for_each(block);
     }
 }
 

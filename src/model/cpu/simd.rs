@@ -34,64 +34,116 @@ impl<F: FnMut(usize, usize, f32)> WithSimd for Dots<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // Sixteen sums need as many registers.
+        if S::F32_LANES < 16 { self.run::<S, 2>(simd) } else { self.run::<S, 4>(simd) }
+    }
+}
+
+impl<F: FnMut(usize, usize, f32)> Dots<'_, F> {
+    /// `A` rows of `w` at a time against four of `x`.
+    #[inline(always)]
+    fn run<S: Simd, const A: usize>(self, simd: S) {
         let Self { x, w, k, mut put } = self;
-        if x.len() == k {
-            for (block, rows) in w.chunks(4 * k).enumerate() {
-                let dots = four_by_one(simd, quad(rows, k), x);
-                for (j, dot) in dots.into_iter().enumerate().take(rows.len() / k) {
-                    put(4 * block + j, 0, dot);
+        if x.len() <= 2 * k {
+            for (block, w) in w.chunks(4 * k).enumerate() {
+                let mut put = |j: usize, i: usize, dot: f32| put(4 * block + j, i, dot);
+                if x.len() == k {
+                    dots::<S, 4, 1>(simd, w, x, k, &mut put);
+                } else {
+                    dots::<S, 4, 2>(simd, w, x, k, &mut put);
                 }
             }
             return;
         }
-        if x.len() == 2 * k {
-            let (x0, x1) = x.split_at(k);
-            for (block, rows) in w.chunks(4 * k).enumerate() {
-                for (i, dots) in two_by_four(simd, x0, x1, quad(rows, k)).into_iter().enumerate() {
-                    for (j, dot) in dots.into_iter().enumerate().take(rows.len() / k) {
-                        put(4 * block + j, i, dot);
-                    }
-                }
-            }
-            return;
-        }
-        for (w_block, w_rows) in w.chunks(2 * k).enumerate() {
-            let (w0, w1) = w_rows.split_at(k);
-            let w1 = if w1.is_empty() { w0 } else { w1 };
-            for (x_block, x_rows) in x.chunks(4 * k).enumerate() {
-                let dots = two_by_four(simd, w0, w1, quad(x_rows, k));
-                for (j, dots) in dots.into_iter().enumerate().take(w_rows.len() / k) {
-                    for (i, dot) in dots.into_iter().enumerate().take(x_rows.len() / k) {
-                        put(2 * w_block + j, 4 * x_block + i, dot);
-                    }
+        for (w_block, w) in w.chunks(A * k).enumerate() {
+            for (x_block, x) in x.chunks(4 * k).enumerate() {
+                let mut put = |j: usize, i: usize, dot: f32| put(A * w_block + j, 4 * x_block + i, dot);
+                match x.len() / k {
+                    1 => dots::<S, A, 1>(simd, w, x, k, &mut put),
+                    2 => dots::<S, A, 2>(simd, w, x, k, &mut put),
+                    _ => dots::<S, A, 4>(simd, w, x, k, &mut put),
                 }
             }
         }
     }
 }
 
-/// Rows that [`Lanes`] takes at once: two vectors of them, each row in a lane of its own.
-pub(super) fn panel() -> usize {
-    struct Width;
-    impl WithSimd for Width {
-        type Output = usize;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            2 * S::F32_LANES
+/// All products of one to `A` rows of `w` and one to `B` rows of `x`.
+#[inline(always)]
+#[allow(clippy::indexing_slicing, reason = "rows have k numbers; the rest is constant")]
+fn dots<S: Simd, const A: usize, const B: usize>(
+    simd: S,
+    w: &[f32],
+    x: &[f32],
+    k: usize,
+    put: &mut impl FnMut(usize, usize, f32),
+) {
+    let (w_rows, x_rows) = (w.len() / k, x.len() / k);
+    // Missing rows repeat the last one.
+    let w: [&[f32]; A] = std::array::from_fn(|j| &w[j.min(w_rows - 1) * k..][..k]);
+    let x: [&[f32]; B] = std::array::from_fn(|i| &x[i.min(x_rows - 1) * k..][..k]);
+    let vectors = S::as_simd_f32s(w[0]).0.len();
+    let ws = w.map(|row| &S::as_simd_f32s(row).0[..vectors]);
+    let xs = x.map(|row| &S::as_simd_f32s(row).0[..vectors]);
+    let mut sums = [[simd.splat_f32s(0.0); B]; A];
+    for p in 0..vectors {
+        for j in 0..A {
+            for i in 0..B {
+                sums[j][i] = simd.mul_add_e_f32s(ws[j][p], xs[i][p], sums[j][i]);
+            }
         }
     }
-    dispatch(Width)
+    let tail = vectors * S::F32_LANES;
+    for j in 0..A.min(w_rows) {
+        for i in 0..B.min(x_rows) {
+            let rest: f32 = w[j][tail..].iter().zip(&x[i][tail..]).map(|(w, x)| w * x).sum();
+            put(j, i, simd.reduce_sum_f32s(sums[j][i]) + rest);
+        }
+    }
+}
+
+/// So many columns of the weights at a time: a tile of them stays in the first cache, a panel of rows in the second.
+const COLUMNS: usize = 256;
+
+/// How [`Lanes`] divides rows of this processor: vectors hold `lanes` rows, panels `panel` of them.
+#[derive(Clone, Copy)]
+pub(super) struct Width {
+    pub lanes: usize,
+    pub panel: usize,
+}
+
+/// This processor's [`Width`].
+pub(super) fn width() -> Width {
+    struct Ask;
+    impl WithSimd for Ask {
+        type Output = Width;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> Width {
+            Width { lanes: S::F32_LANES, panel: vectors::<S>() * S::F32_LANES }
+        }
+    }
+    dispatch(Ask)
+}
+
+/// Vectors of a panel: their sums for several rows of weights fit the registers.
+const fn vectors<S: Simd>() -> usize {
+    if S::F32_LANES < 16 { 2 } else { 4 }
 }
 
 /// `x` (`[n, k]`) as [`Lanes`] reads it: panels of `[k, panel]`, the last one filled up with zeros.
-pub(super) fn pack(x: &[f32], k: usize, panel: usize) -> Vec<f32> {
-    let mut packed = vec![0.0; (x.len() / k).next_multiple_of(panel) * k];
+pub(super) fn pack(x: &[f32], k: usize, panel: usize, packed: &mut Vec<f32>) {
+    const BLOCK: usize = 16;
+    packed.clear();
+    packed.resize((x.len() / k).next_multiple_of(panel) * k, 0.0);
+    // Some columns at a time, so that what is written stays in the first cache until its lines are full.
     for (rows, packed) in x.chunks(panel * k).zip(packed.chunks_mut(panel * k)) {
-        for (lane, row) in rows.chunks(k).enumerate() {
-            packed.iter_mut().skip(lane).step_by(panel).zip(row).for_each(|(to, from)| *to = *from);
+        for (from, packed) in (0..k).step_by(BLOCK).zip(packed.chunks_mut(panel * BLOCK)) {
+            for (lane, row) in rows.chunks(k).enumerate() {
+                let row = row.get(from..(from + BLOCK).min(k)).unwrap_or_default();
+                packed.iter_mut().skip(lane).step_by(panel).zip(row).for_each(|(to, from)| *to = *from);
+            }
         }
     }
-    packed
 }
 
 /// `y_ji = x_i . w_j` for a batch: no sum across lanes, however short the rows are.
@@ -103,8 +155,9 @@ pub(super) struct Lanes<'a> {
     /// `[_, k]`.
     pub w: &'a [f32],
     pub k: usize,
-    /// `[rows of w, n]`.
+    /// `[rows of w, stride]`, the first `n` of each row.
     pub y: &'a mut [f32],
+    pub stride: usize,
 }
 
 impl WithSimd for Lanes<'_> {
@@ -112,47 +165,57 @@ impl WithSimd for Lanes<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::F32_LANES < 16 { self.run::<S, 4>(simd) } else { self.run::<S, 8>(simd) }
+        if vectors::<S>() == 2 { self.run::<S, 4, 2>(simd) } else { self.run::<S, 6, 4>(simd) }
     }
 }
 
 impl Lanes<'_> {
-    /// `J` rows of `w` at a time, as many as there are registers for.
+    /// `J` rows of `w` at a time, as many as there are registers for, times panels of `P` vectors.
     #[inline(always)]
-    fn run<S: Simd, const J: usize>(self, simd: S) {
-        let Self { x, n, w, k, y } = self;
-        let panel = 2 * S::F32_LANES;
-        for (first, x) in (0..n).step_by(panel).zip(x.chunks(panel * k)) {
-            let pairs = S::as_simd_f32s(x).0.as_chunks::<2>().0;
-            let count = panel.min(n - first);
-            for (w, y) in w.chunks(J * k).zip(y.chunks_mut(J * n)) {
-                let last = w.len() / k - 1;
-                let w: [&[f32]; J] = std::array::from_fn(|j| {
-                    let j = j.min(last);
-                    w.get(j * k..(j + 1) * k).unwrap_or_default()
-                });
-                if count > S::F32_LANES {
-                    store(simd, tile::<S, J, 2>(simd, w, pairs), y, n, first, count);
-                } else {
-                    store(simd, tile::<S, J, 1>(simd, w, pairs), y, n, first, count);
+    fn run<S: Simd, const J: usize, const P: usize>(self, simd: S) {
+        let Self { x, n, w, k, y, stride } = self;
+        let panel = P * S::F32_LANES;
+        for from in (0..k).step_by(COLUMNS) {
+            let columns = from..(from + COLUMNS).min(k);
+            for (first, x) in (0..n).step_by(panel).zip(x.chunks(panel * k)) {
+                let x = S::as_simd_f32s(x).0.as_chunks::<P>().0;
+                let x = x.get(columns.clone()).unwrap_or_default();
+                let count = panel.min(n - first);
+                for (w, y) in w.chunks(J * k).zip(y.chunks_mut(J * stride)) {
+                    let last = w.len() / k - 1;
+                    let w: [&[f32]; J] = std::array::from_fn(|j| {
+                        let row = j.min(last) * k;
+                        w.get(row + columns.start..row + columns.end).unwrap_or_default()
+                    });
+                    let place = Place { y, stride, columns: first..first + count, add: from > 0 };
+                    match count.div_ceil(S::F32_LANES) {
+                        1 => place.store(simd, tile::<S, J, P, 1>(simd, w, x)),
+                        2 => place.store(simd, tile::<S, J, P, 2>(simd, w, x)),
+                        3 => place.store(simd, tile::<S, J, P, 3>(simd, w, x)),
+                        _ => place.store(simd, tile::<S, J, P, 4>(simd, w, x)),
+                    }
                 }
             }
         }
     }
 }
 
-/// Rows of `w` times the first `V` vectors of each pair.
+/// Rows of `w` times the first `V` of `P` vectors of each column of `x`.
 #[inline(always)]
-#[allow(clippy::indexing_slicing, reason = "rows are cut to the number of pairs first; the rest is constant")]
-fn tile<S: Simd, const J: usize, const V: usize>(
+#[allow(
+    clippy::indexing_slicing,
+    reason = "rows are cut to the number of columns first; the rest is constant"
+)]
+fn tile<S: Simd, const J: usize, const P: usize, const V: usize>(
     simd: S,
     w: [&[f32]; J],
-    pairs: &[[S::f32s; 2]],
+    x: &[[S::f32s; P]],
 ) -> [[S::f32s; V]; J] {
-    let k = pairs.len();
-    let w = w.map(|row| &row[..k]);
+    let w = w.map(|row| &row[..x.len()]);
     let mut sums = [[simd.splat_f32s(0.0); V]; J];
-    for (p, x) in pairs.iter().enumerate() {
+    for (p, x) in x.iter().enumerate() {
+        // Never so: a panel of P vectors is not asked for more.
+        let Some(x) = x.first_chunk::<V>() else { break };
         for j in 0..J {
             let factor = simd.splat_f32s(w[j][p]);
             for v in 0..V {
@@ -163,20 +226,25 @@ fn tile<S: Simd, const J: usize, const V: usize>(
     sums
 }
 
-/// Columns `first..first + count` of each row of `y` (`[_, n]`).
-#[inline(always)]
-fn store<S: Simd, const J: usize, const V: usize>(
-    simd: S,
-    sums: [[S::f32s; V]; J],
-    y: &mut [f32],
-    n: usize,
-    first: usize,
-    count: usize,
-) {
-    for (sums, y) in sums.into_iter().zip(y.chunks_mut(n)) {
-        let columns = y.get_mut(first..first + count).unwrap_or_default();
-        for (sum, y) in sums.into_iter().zip(columns.chunks_mut(S::F32_LANES)) {
-            simd.partial_store_f32s(y, sum);
+/// Where a tile's sums go: these columns of each row of `y`, added to what is there if `add`.
+struct Place<'a> {
+    y: &'a mut [f32],
+    stride: usize,
+    columns: std::ops::Range<usize>,
+    add: bool,
+}
+
+impl Place<'_> {
+    #[inline(always)]
+    fn store<S: Simd, const J: usize, const V: usize>(self, simd: S, sums: [[S::f32s; V]; J]) {
+        for (sums, y) in sums.into_iter().zip(self.y.chunks_mut(self.stride)) {
+            let columns = y.get_mut(self.columns.clone()).unwrap_or_default();
+            for (mut sum, y) in sums.into_iter().zip(columns.chunks_mut(S::F32_LANES)) {
+                if self.add {
+                    sum = simd.add_f32s(sum, simd.partial_load_f32s(y));
+                }
+                simd.partial_store_f32s(y, sum);
+            }
         }
     }
 }
@@ -194,52 +262,6 @@ fn quad(rows: &[f32], k: usize) -> [&[f32]; 4] {
         }
     }
     all
-}
-
-#[inline(always)]
-fn four_by_one<S: Simd>(simd: S, w: [&[f32]; 4], x: &[f32]) -> [f32; 4] {
-    let [w0, w1, w2, w3] = w.map(S::as_simd_f32s);
-    let (xs, x_tail) = S::as_simd_f32s(x);
-    let zero = simd.splat_f32s(0.0);
-    let [mut a0, mut a1, mut a2, mut a3] = [zero; 4];
-    for ((((x, w0), w1), w2), w3) in xs.iter().zip(w0.0).zip(w1.0).zip(w2.0).zip(w3.0) {
-        a0 = simd.mul_add_e_f32s(*x, *w0, a0);
-        a1 = simd.mul_add_e_f32s(*x, *w1, a1);
-        a2 = simd.mul_add_e_f32s(*x, *w2, a2);
-        a3 = simd.mul_add_e_f32s(*x, *w3, a3);
-    }
-    let sum = |a, tail| simd.reduce_sum_f32s(a) + scalar_dot(x_tail, tail);
-    [sum(a0, w0.1), sum(a1, w1.1), sum(a2, w2.1), sum(a3, w3.1)]
-}
-
-#[inline(always)]
-fn two_by_four<S: Simd>(simd: S, w0: &[f32], w1: &[f32], x: [&[f32]; 4]) -> [[f32; 4]; 2] {
-    let [x0, x1, x2, x3] = x.map(S::as_simd_f32s);
-    let (w0, w0_tail) = S::as_simd_f32s(w0);
-    let (w1, w1_tail) = S::as_simd_f32s(w1);
-    let zero = simd.splat_f32s(0.0);
-    let ([mut a0, mut a1, mut a2, mut a3], [mut b0, mut b1, mut b2, mut b3]) = ([zero; 4], [zero; 4]);
-    let rows = w0.iter().zip(w1).zip(x0.0).zip(x1.0).zip(x2.0).zip(x3.0);
-    for (((((w0, w1), x0), x1), x2), x3) in rows {
-        a0 = simd.mul_add_e_f32s(*x0, *w0, a0);
-        a1 = simd.mul_add_e_f32s(*x1, *w0, a1);
-        a2 = simd.mul_add_e_f32s(*x2, *w0, a2);
-        a3 = simd.mul_add_e_f32s(*x3, *w0, a3);
-        b0 = simd.mul_add_e_f32s(*x0, *w1, b0);
-        b1 = simd.mul_add_e_f32s(*x1, *w1, b1);
-        b2 = simd.mul_add_e_f32s(*x2, *w1, b2);
-        b3 = simd.mul_add_e_f32s(*x3, *w1, b3);
-    }
-    let sum = |a, x_tail, w_tail| simd.reduce_sum_f32s(a) + scalar_dot(x_tail, w_tail);
-    [
-        [sum(a0, x0.1, w0_tail), sum(a1, x1.1, w0_tail), sum(a2, x2.1, w0_tail), sum(a3, x3.1, w0_tail)],
-        [sum(b0, x0.1, w1_tail), sum(b1, x1.1, w1_tail), sum(b2, x2.1, w1_tail), sum(b3, x3.1, w1_tail)],
-    ]
-}
-
-#[inline(always)]
-fn scalar_dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// `out += sum_j weights_j * v_j`; `v`: `[_, k]`, `out`: `[k]`.

@@ -1,0 +1,43 @@
+//! Data sets as people have them: any file of rows -> examples with their answers and preferences, and what is wrong with
+//! the rows that are none.
+//!
+//! Owns: opening (files, patterns, standard input; gzip, zstd, UTF-16), formats (JSON lines, JSON documents, CSV and TSV,
+//! Parquet, Arrow), recognising what columns mean (`shape`), random access by an index of places. Uses
+//! `checkpoint`'s text types only; knows no model, no engine, no terminal.
+//!
+//! ```text
+//! Source ─> source.rs: unpacked bytes ─> feed.rs + split.rs: records ─> json.rs | csv.rs: columns and values
+//!           table.rs: Parquet, Arrow ────────────────────────────────┘         │
+//!                                         shape/: recognise once a file, read ─┴─> Example | Fault
+//! ```
+//!
+//! [`Stream`] gives rows in order, as they come, holding one; [`Dataset`] indexes files and gives row i. One bad row never
+//! stops the rest. Rows are numbered from 1 over all files, blank lines not counted.
+//!
+//! # Which answers are compared
+//! [`Example::pairs`]: `chosen` and `rejected`; the winner of two against the other; of n answers with scores, every one with
+//! the highest score against every one with a lower one; of RewardBench 2's lists, every chosen one against every rejected
+//! one; of n answers with a choice, the chosen one against all others. A tie has no pairs.
+
+mod chat;
+mod csv;
+mod dataset;
+mod example;
+mod feed;
+mod format;
+mod json;
+mod records;
+mod shape;
+mod source;
+mod split;
+mod stream;
+mod table;
+mod unfold;
+
+pub use dataset::{Dataset, File, Progress};
+pub use example::{Answer, Bad, Example, Fault, Place};
+pub use format::Format;
+pub use records::ROW_LIMIT;
+pub use shape::{Shape, recognise};
+pub use source::{Packing, Source};
+pub use stream::{Map, Options, Stream, StreamRow};

@@ -46,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "train",
             "runs",
             "eval",
+            "disk",
             "session",
             "label",
         ],

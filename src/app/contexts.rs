@@ -8,6 +8,8 @@ impl State {
         match (self.layers.last(), self.screen, self.focus) {
             (Some(Layer::Entry(_)), ..) => &[Context::Entry],
             (Some(Layer::Edit(_)), ..) => &[Context::Edit],
+            (Some(Layer::Train(_)), ..) => &[Context::Train],
+            (Some(Layer::Judged), ..) => &[Context::Judged, Context::Global],
             (Some(Layer::Palette(_)), ..) => &[Context::Palette],
             (Some(Layer::Line(_)), ..) => &[Context::Line],
             (Some(Layer::Search(_)), ..) => &[Context::Search],
@@ -22,6 +24,7 @@ impl State {
     /// The contexts of a screen without layers.
     pub fn screen_contexts(screen: Screen, focus: Focus) -> &'static [Context] {
         match (screen, focus) {
+            (Screen::Teach, _) => &[Context::Teach, Context::Global],
             (Screen::Compare, _) => &[Context::Compare, Context::Global],
             (Screen::Inspect, Focus::Critique) => &[Context::Critique, Context::Inspect, Context::Global],
             (Screen::Inspect, _) => &[Context::Inspect, Context::Global],

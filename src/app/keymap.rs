@@ -25,6 +25,12 @@ pub enum Context {
     Critique,
     /// The Compare screen.
     Compare,
+    /// The Teach screen.
+    Teach,
+    /// The Train dialog.
+    Train,
+    /// Two models before and after a run.
+    Judged,
     /// The list of takes.
     Takes,
     /// A list to pick from.
@@ -51,6 +57,9 @@ impl Context {
             Self::Inspect => "Inspect",
             Self::Critique => "In the critique",
             Self::Compare => "Compare",
+            Self::Teach => "Teach",
+            Self::Train => "Setting up a run",
+            Self::Judged => "Before and after",
             Self::Takes => "In the list of takes",
             Self::List => "In a list",
             Self::Edit => "Editing in place",
@@ -63,10 +72,13 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
+        Self::Teach,
+        Self::Train,
+        Self::Judged,
         Self::Takes,
         Self::List,
         Self::Global,
@@ -253,9 +265,12 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 10] = [
+        let stacks: [&[Context]; 13] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
+            &[Context::Teach, Context::Global],
+            &[Context::Train],
+            &[Context::Judged, Context::Global],
             &[Context::Takes, Context::Global],
             &[Context::List, Context::Global],
             &[Context::Edit],
@@ -368,6 +383,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "l", "g"]);
+        assert_eq!(next, ["i", "c", "t", "l", "g"]);
     }
 }

@@ -22,6 +22,10 @@ pub enum Layer {
     Samples(usize),
     /// What could stand at a token of a take.
     Steer(Steer),
+    /// A run being set up.
+    Train(Box<super::teach::Form>),
+    /// Both models of a run over the same rows.
+    Judged,
     /// A line being typed.
     Line(Line),
     /// A text in full: a title, lines, lines scrolled.
@@ -77,6 +81,10 @@ pub enum LineFor {
     Name(TakeId),
     /// The folder of the model to compare with.
     Model,
+    /// The name under which a run's result is kept.
+    Keep,
+    /// A folder of runs.
+    Runs,
 }
 
 /// A line being typed.

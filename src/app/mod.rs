@@ -22,6 +22,7 @@ pub mod search;
 pub mod state;
 pub mod take;
 pub mod takes;
+pub mod teach;
 pub mod update;
 
 pub use action::Action;
@@ -37,4 +38,5 @@ pub use search::{Pattern, Search};
 pub use state::{Anchor, Due, Focus, Job, Keeping, Limits, ModelState, Paint, Screen, Series, State};
 pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
 pub use takes::{Change, Takes};
+pub use teach::Teach;
 pub use update::{Kept, KeptTake, start, update};

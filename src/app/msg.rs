@@ -18,6 +18,8 @@ pub enum Msg {
     Click(Focus),
     /// Examples were read.
     Examples(Vec<Example>),
+    /// The thread that looks after runs told something.
+    Runs(Box<super::teach::News>),
     /// The engine told something.
     Engine(Event),
     /// The engine could not take a request.
@@ -47,12 +49,16 @@ pub enum Msg {
 pub enum Effect {
     /// Hand a request to the engine.
     Send(Box<Request>),
+    /// Ask the thread that looks after runs.
+    Runs(Box<super::teach::Ask>),
     /// Stop a ticket.
     Cancel(Ticket),
     /// Give a text to the user's editor; it comes back as [`Msg::Edited`].
     EditOutside(String),
     /// A take has changed; whoever keeps takes looks at it.
     Keep(TakeId, Change),
+    /// Ring the terminal's bell.
+    Bell,
     /// Leave.
     Quit,
     /// Suspend to the shell.

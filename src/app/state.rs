@@ -15,6 +15,8 @@ pub enum Screen {
     Inspect,
     /// Two takes side by side.
     Compare,
+    /// Training runs.
+    Teach,
 }
 
 /// A pane of the Inspect screen.
@@ -197,6 +199,8 @@ pub struct State {
     pub unsaved: (usize, Option<String>),
     /// What is compared.
     pub compare: Compare,
+    /// The Teach screen.
+    pub teach: super::Teach,
     /// What is to be done when no key has come until then.
     pub due: Option<(Duration, Due)>,
     /// Open tickets. An event of any other ticket is stale.
@@ -274,6 +278,7 @@ impl State {
             returned: Kept::default(),
             unsaved: (0, None),
             compare: Compare::default(),
+            teach: super::Teach::default(),
             due: None,
             running: HashMap::new(),
             bound: 2.0,

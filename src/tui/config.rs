@@ -25,10 +25,14 @@ pub struct Config {
     pub mouse: Option<bool>,
     /// `plain`: lines of text, for screen readers.
     pub plain: Option<bool>,
+    /// `progress`: training's progress in the terminal's tab or task bar; by the terminal's name unless said.
+    pub progress: Option<bool>,
+    /// `bell`: rung when a run ends, unless this is false.
+    pub bell: Option<bool>,
 }
 
 /// The settings of `config.toml`.
-const SETTINGS: [&str; 4] = ["color", "theme", "mouse", "plain"];
+const SETTINGS: [&str; 6] = ["color", "theme", "mouse", "plain", "progress", "bell"];
 
 impl Config {
     /// The user's file; nothing if there is none.
@@ -63,6 +67,8 @@ impl Config {
                 "theme" => config.theme = Some(word()?),
                 "mouse" => config.mouse = Some(yes()?),
                 "plain" => config.plain = Some(yes()?),
+                "progress" => config.progress = Some(yes()?),
+                "bell" => config.bell = Some(yes()?),
                 _ => {
                     let near = crate::app::keymap::nearest(key, &SETTINGS);
                     return Err(wrong(

@@ -87,6 +87,9 @@ impl Drop for Guard {
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
+        if super::progress::was_shown() {
+            let _ = out.write_all(super::progress::CLEAR);
+        }
         // End of a frame that was cut, plain colours, then back to the shell's screen.
         if SCREEN.swap(false, Ordering::SeqCst) {
             let _ = out.write_all(b"\x1b[?2026l\x1b[0m");

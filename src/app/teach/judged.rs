@@ -1,6 +1,9 @@
 //! Before and after: both models over the same rows, and which of them are looked at.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+
+use crate::checkpoint::Prompt;
 
 use super::{Change, Comparison, Pair};
 
@@ -41,6 +44,17 @@ impl Show {
     }
 }
 
+/// A set of rows under both models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// What it is: rows learned from, rows held out, others.
+    pub name: String,
+    /// The numbers.
+    pub comparison: Comparison,
+    /// Prompt, chosen and rejected answer, by the rows' ids.
+    pub texts: HashMap<String, (Prompt, String, String)>,
+}
+
 /// Both models over the same rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
@@ -51,7 +65,7 @@ pub struct Judged {
     /// Why there is none.
     pub error: Option<String>,
     /// A set of rows each.
-    pub sets: Vec<Comparison>,
+    pub sets: Vec<Set>,
     /// The set that is shown.
     pub set: usize,
     /// Which rows are listed.
@@ -70,7 +84,7 @@ impl Judged {
     }
 
     /// The shown set.
-    pub fn comparison(&self) -> Option<&Comparison> {
+    pub fn shown(&self) -> Option<&Set> {
         self.sets.get(self.set)
     }
 
@@ -82,7 +96,7 @@ impl Judged {
             Show::Broken => pair.change == Change::Broken,
             Show::All => true,
         };
-        let mut rows: Vec<&Pair> = self.comparison().map(|c| &c.rows).into_iter().flatten().filter(wanted).collect();
+        let mut rows: Vec<&Pair> = self.shown().map(|set| &set.comparison.rows).into_iter().flatten().filter(wanted).collect();
         let rank = |pair: &Pair| match pair.change {
             Change::Broken => 0,
             Change::Fixed => 1,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 pub use curves::{CURVES, Curve, Line, Tint, smoothed};
 pub use form::{FIELDS, Field, Form, Plan};
-pub use judged::{Judged, Show};
+pub use judged::{Judged, Set, Show};
 
 pub use crate::eval::before_after::{Change, Comparison, Pair};
 pub use crate::train::run::Record;
@@ -284,7 +284,7 @@ pub enum News {
     /// What comes of judging: a few words on the way.
     Judging(String),
     /// Both models over the same rows.
-    Judged(std::result::Result<Vec<Comparison>, String>),
+    Judged(std::result::Result<Vec<Set>, String>),
     /// Something to be said.
     Note(String),
 }

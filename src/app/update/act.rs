@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, edit, entry, find, jobs, ready, takes, tokens};
+use super::{compare, copy, edit, entry, find, jobs, ready, takes, teach, tokens};
 use crate::app::{
     Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
     TakeList,
@@ -44,6 +44,16 @@ pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Ef
 }
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if let Some(effects) = teach::act(state, action) {
+        return effects;
+    }
+    let before = state.screen;
+    let mut effects = everywhere(state, action);
+    effects.extend(teach::left(state, before));
+    effects
+}
+
+fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::RunOrStop if state.screen == Screen::Compare => return compare::run(state),
         Action::RunOrStop => {
@@ -201,6 +211,23 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PreviousMatch => find::go(state, -1),
         Action::Copy => return copy::pane(state),
         Action::CopyRow => return copy::row(state),
+        Action::ShowTeach => return teach::show(state),
+        Action::NewRun => return teach::open_form(state),
+        // They mean something on the Teach screen only.
+        Action::PauseRun
+        | Action::ResumeRun
+        | Action::StopRun
+        | Action::CloneRun
+        | Action::OverlayRun
+        | Action::Smooth
+        | Action::LogScale
+        | Action::ZoomChart
+        | Action::RunDetail
+        | Action::JudgeRun
+        | Action::ShowRows
+        | Action::KeepRun
+        | Action::DropRun
+        | Action::WatchFolder => {}
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
@@ -516,6 +543,8 @@ fn accept(state: &mut State) -> Vec<Effect> {
             match line.purpose {
                 LineFor::Name(id) => state.takes.name(id, &line.text),
                 LineFor::Model => return compare::load(state, &line.text),
+                LineFor::Keep => return teach::kept(state, &line.text),
+                LineFor::Runs => return teach::folder(&line.text),
             }
         }
         _ => {}

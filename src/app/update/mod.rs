@@ -10,6 +10,7 @@ mod find;
 mod jobs;
 mod kept;
 mod takes;
+mod teach;
 mod tokens;
 
 use super::keymap::Lookup;
@@ -36,6 +37,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::Runs(news) => teach::news(state, *news),
         Msg::Examples(examples) => {
             let from = state.examples.len();
             state.examples.extend(examples);
@@ -120,7 +122,7 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             let typing = matches!(
                 state.layers.last(),
                 Some(
-                    Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_)
+                    Layer::Train(_) | Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_)
                 )
             );
             if first && !typing && digit(state, key) {
@@ -128,6 +130,7 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             }
             match state.layers.last() {
                 Some(Layer::Entry(_) | Layer::Edit(_)) => entry::type_key(state, key),
+                Some(Layer::Train(_)) => teach::type_key(state, key),
                 Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),
                 Some(Layer::Search(_)) => {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::metrics::{self, Metrics, Record, spread};
 use super::rows::{Rows, Sources};
+use super::samples::Samples;
 use super::state::{self, Position};
 use super::status::{self, Asked};
 use super::tensorboard::Events;
@@ -95,6 +96,8 @@ pub fn run(
     say(Event::Started { step: position.step, steps });
     let held: Vec<&PairRows> = rows.held.iter().collect();
     let best = out.join("best");
+    let sampled = if config.method.has_critique() { config.samples } else { 0 };
+    let samples = Samples::open(out, position.step, sampled, config.method.has_reward())?;
     let (first, mut ended) = (position.step, None);
     while position.step < steps && ended.is_none() {
         let before = Instant::now();
@@ -119,6 +122,7 @@ pub fn run(
             let best = (config.patience > 0).then_some(best.as_path());
             record.eval = Some(evaluate(&trainer, &held, position.step, &mut position.watched, best)?);
             ended = position.watched.overfits(&config);
+            samples.write(position.step, trainer.constant(), start, &held, sources.held())?;
         }
         metrics.append(&record)?;
         events.append(&record)?;

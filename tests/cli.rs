@@ -16,6 +16,8 @@ mod doctor;
 mod golden;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/label.rs"]
+mod label;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/scripted.rs"]

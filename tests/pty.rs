@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "pty/label.rs"]
+mod label;
 #[path = "pty/looks.rs"]
 mod looks;
 #[path = "pty/outside.rs"]

@@ -14,6 +14,8 @@ mod editing;
 mod fuzz;
 #[path = "tui/keeping.rs"]
 mod keeping;
+#[path = "tui/labelling.rs"]
+mod labelling;
 #[path = "tui/snapshots.rs"]
 mod snapshots;
 #[path = "tui/stage.rs"]

@@ -7,16 +7,19 @@ impl State {
     pub fn contexts(&self) -> &'static [Context] {
         match (self.layers.last(), self.screen, self.focus) {
             (Some(Layer::Entry(_)), ..) => &[Context::Entry],
-            (Some(Layer::Edit(_)), ..) => &[Context::Edit],
             (Some(Layer::Train(_)), ..) => &[Context::Train],
             (Some(Layer::Judged), ..) => &[Context::Judged, Context::Global],
+            (Some(Layer::Edit(_) | Layer::Writing(_)), ..) => &[Context::Edit],
+            (Some(Layer::Pairs(_)), ..) => &[Context::Pairs, Context::Global],
+            (Some(Layer::Review(_)), ..) => &[Context::Review, Context::Global],
+            (Some(Layer::Tags(..)), ..) => &[Context::Tags, Context::Global],
             (Some(Layer::Palette(_)), ..) => &[Context::Palette],
             (Some(Layer::Line(_)), ..) => &[Context::Line],
             (Some(Layer::Search(_)), ..) => &[Context::Search],
             (Some(Layer::Takes(_)), ..) => &[Context::Takes, Context::Global],
             (Some(Layer::Samples(_) | Layer::Steer(_)), ..) => &[Context::List, Context::Global],
             (Some(Layer::Quit(_)), ..) => &[Context::Confirm],
-            (Some(Layer::Help(_) | Layer::Detail(..)), ..) => &[Context::Global],
+            (Some(Layer::Help(_) | Layer::Detail(..) | Layer::Guidelines(_)), ..) => &[Context::Global],
             (None, screen, focus) => Self::screen_contexts(screen, focus),
         }
     }
@@ -25,6 +28,7 @@ impl State {
     pub fn screen_contexts(screen: Screen, focus: Focus) -> &'static [Context] {
         match (screen, focus) {
             (Screen::Teach, _) => &[Context::Teach, Context::Global],
+            (Screen::Label, _) => &[Context::Label, Context::Global],
             (Screen::Compare, _) => &[Context::Compare, Context::Global],
             (Screen::Inspect, Focus::Critique) => &[Context::Critique, Context::Inspect, Context::Global],
             (Screen::Inspect, _) => &[Context::Inspect, Context::Global],

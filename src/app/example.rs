@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
 use crate::rows::{Content, Row};
@@ -73,6 +75,8 @@ pub struct Example {
     pub origin: Origin,
     /// What to try with it: the row's `try`.
     pub hint: Option<Arc<str>>,
+    /// The row's other columns.
+    pub extra: Arc<Map<String, Value>>,
     /// Why it cannot be judged: a row that was read but is none.
     pub fault: Option<String>,
 }
@@ -86,6 +90,7 @@ impl Example {
             answers: Answers::One(answer.as_ref().into()),
             origin: Origin::Typed,
             hint: None,
+            extra: Arc::default(),
             fault: None,
         }
     }
@@ -104,8 +109,16 @@ impl Example {
             }
             Err(fault) => (Prompt::Text(String::new()), Answers::One("".into()), Some(fault)),
         };
-        let hint = row.extra.get("try").and_then(serde_json::Value::as_str).map(Into::into);
-        Self { id, prompt, answers, origin, hint, fault }
+        let hint = row.extra.get("try").and_then(Value::as_str).map(Into::into);
+        Self { id, prompt, answers, origin, hint, extra: Arc::new(row.extra), fault }
+    }
+
+    /// The value of a column, as text.
+    pub fn column(&self, name: &str) -> Option<String> {
+        Some(match self.extra.get(name)? {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
     }
 
     /// True for a preference pair.

@@ -31,6 +31,14 @@ pub enum Context {
     Train,
     /// Two models before and after a run.
     Judged,
+    /// The Label screen.
+    Label,
+    /// The list of pairs.
+    Pairs,
+    /// A critique being reviewed.
+    Review,
+    /// Reason tags.
+    Tags,
     /// The list of takes.
     Takes,
     /// A list to pick from.
@@ -60,6 +68,10 @@ impl Context {
             Self::Teach => "Teach",
             Self::Train => "Setting up a run",
             Self::Judged => "Before and after",
+            Self::Label => "Label",
+            Self::Pairs => "In the list of pairs",
+            Self::Review => "Reviewing a critique",
+            Self::Tags => "Reason tags",
             Self::Takes => "In the list of takes",
             Self::List => "In a list",
             Self::Edit => "Editing in place",
@@ -72,13 +84,17 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
         Self::Teach,
         Self::Train,
         Self::Judged,
+        Self::Label,
+        Self::Pairs,
+        Self::Review,
+        Self::Tags,
         Self::Takes,
         Self::List,
         Self::Global,
@@ -265,12 +281,16 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 13] = [
+        let stacks: [&[Context]; 17] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Teach, Context::Global],
             &[Context::Train],
             &[Context::Judged, Context::Global],
+            &[Context::Label, Context::Global],
+            &[Context::Pairs, Context::Global],
+            &[Context::Review, Context::Global],
+            &[Context::Tags, Context::Global],
             &[Context::Takes, Context::Global],
             &[Context::List, Context::Global],
             &[Context::Edit],
@@ -383,6 +403,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "t", "l", "g"]);
+        assert_eq!(next, ["i", "c", "t", "l", "L", "g"]);
     }
 }

@@ -3,7 +3,7 @@
 use ratatui_textarea::TextArea;
 
 use super::edit::area;
-use super::{Edit, Search, TakeId};
+use super::{Edit, Pairs, Reviewing, Search, TakeId, Writing};
 
 /// A layer; the topmost gets the keys.
 #[derive(Clone, Debug)]
@@ -32,6 +32,16 @@ pub enum Layer {
     Detail(String, String, usize),
     /// Actions by name.
     Palette(Palette),
+    /// The pairs of the Label screen.
+    Pairs(Pairs),
+    /// A critique being reviewed.
+    Review(Reviewing),
+    /// Reason tags; which one is picked, and whether they are for all marked pairs.
+    Tags(usize, bool),
+    /// A note or a critique being typed.
+    Writing(Box<Writing>),
+    /// The guidelines; lines scrolled.
+    Guidelines(usize),
     /// "Really quit?", and what would be lost.
     Quit(String),
 }
@@ -85,6 +95,8 @@ pub enum LineFor {
     Keep,
     /// A folder of runs.
     Runs,
+    /// The order in which pairs come.
+    Order,
 }
 
 /// A line being typed.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Example, How, Keeping, Origin, Phase, ReEncoded, Side, State, Take, TakeId, Token};
+use super::{Example, How, Keeping, Origin, Phase, ReEncoded, Screen, Side, State, Take, TakeId, Token};
 use crate::checkpoint::Reading;
 use crate::engine::{CritiqueOptions, CritiqueText, ModelInfo, Stopped, Verdict};
 use crate::session::{
@@ -51,6 +51,11 @@ impl Ledger {
         }
     }
 
+    /// Names events together with this ledger.
+    pub fn pen(&self) -> Pen {
+        self.pen.clone()
+    }
+
     /// The annotator.
     pub fn by(&self) -> &str {
         self.pen.by()
@@ -73,6 +78,11 @@ impl Ledger {
             self.recorded.insert(take.id.clone(), recorded);
         }
         self.examples.extend(examples);
+    }
+
+    /// An example's content was written by another hand.
+    pub fn met(&mut self, example: Digest) {
+        self.examples.insert(example);
     }
 
     /// A take has changed.
@@ -122,7 +132,8 @@ impl Ledger {
         digest
     }
 
-    fn name_of(&self, state: &State, id: TakeId) -> Option<EventId> {
+    /// The name of a take in the session, once it was written.
+    pub fn name_of(&self, state: &State, id: TakeId) -> Option<EventId> {
         state.takes.get(id)?.kept.clone().or_else(|| self.names.get(&id).cloned())
     }
 
@@ -183,7 +194,7 @@ impl Ledger {
         let Some(example) = state.example() else { return View::default() };
         let digest = example.fault.is_none().then(|| self.example(state.selected, example, drafts));
         View {
-            screen: "inspect".into(),
+            screen: if state.screen == Screen::Label { "label" } else { "inspect" }.into(),
             focus: String::new(),
             example: digest,
             row: Some(state.selected),
@@ -242,7 +253,7 @@ fn how(how: &How) -> session::How {
 }
 
 /// The critique in each reading there is.
-fn critiques(take: &Take, info: Option<&ModelInfo>) -> Vec<Critique> {
+pub(super) fn critiques(take: &Take, info: Option<&ModelInfo>) -> Vec<Critique> {
     let Some(info) = info else { return Vec::new() };
     let mut all = Vec::new();
     let made_with = |verdict: Option<&Verdict>| MadeWith {

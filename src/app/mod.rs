@@ -10,6 +10,7 @@
 pub mod action;
 pub mod compare;
 mod contexts;
+pub mod desk;
 pub mod diff;
 pub mod edit;
 pub mod example;
@@ -27,6 +28,7 @@ pub mod update;
 
 pub use action::Action;
 pub use compare::{Compare, SwapTable, Swapped, Versus};
+pub use desk::{Desk, Filter, Found, Pairs, Pane, Purpose, Reviewing, Setup, Stand, Writing};
 pub use edit::{Edit, Part};
 pub use example::{Answers, Example, Origin, Side};
 pub use key::{Code, Key};
@@ -39,4 +41,4 @@ pub use state::{Anchor, Due, Focus, Job, Keeping, Limits, ModelState, Paint, Scr
 pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
 pub use takes::{Change, Takes};
 pub use teach::Teach;
-pub use update::{Kept, KeptTake, start, update};
+pub use update::{Kept, KeptTake, figure, start, update};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Change, Example, Focus, Kept, Key, Limits, TakeId};
 use crate::engine::{Event, Request, Ticket};
+use crate::session::{Draft, Entry, EventId, Pen};
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -36,6 +37,12 @@ pub enum Msg {
     Kept(Box<Kept>),
     /// How saving goes: events that are not on the disk yet, and why if that is an error.
     Saving(usize, Option<String>),
+    /// A session is there: what names this annotator's events. Its journals are being read.
+    Session(Pen),
+    /// Events of the session that have a say in labels; `true`: all there were are read now.
+    Journal(Vec<Entry>, bool),
+    /// A take's name in the session, for the label that takes it over.
+    Adopted(TakeId, Option<EventId>),
     /// A text to be shown in full, from its end: a title and the text.
     Page(String, String),
     /// Tokens of the critique on the screen that are there but not yet shown.
@@ -59,6 +66,12 @@ pub enum Effect {
     Keep(TakeId, Change),
     /// Ring the terminal's bell.
     Bell,
+    /// Save an event.
+    Write(Box<Draft>),
+    /// Open the session of the data, where labels are kept.
+    OpenSession,
+    /// Say under which name the session knows a take; answered by [`Msg::Adopted`].
+    NameOf(TakeId),
     /// Leave.
     Quit,
     /// Suspend to the shell.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
+use super::{Compare, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -17,6 +17,8 @@ pub enum Screen {
     Compare,
     /// Training runs.
     Teach,
+    /// Which answer is better, in the eyes of a person.
+    Label,
 }
 
 /// A pane of the Inspect screen.
@@ -74,6 +76,8 @@ pub enum Job {
     Load(ModelId),
     /// The critiques of a take and of those after it, so many in all.
     Critique(TakeId, usize),
+    /// The same, ahead of an annotator.
+    Ahead(TakeId, usize),
     /// The reward of a take's words as they stand.
     Live(TakeId),
     /// Stop-here rewards, probabilities and alternatives of a take's tokens.
@@ -90,7 +94,7 @@ impl Job {
     /// The takes it changes.
     pub fn takes(self) -> impl Iterator<Item = TakeId> {
         let (first, count) = match self {
-            Self::Critique(id, count) => (id.0, count),
+            Self::Critique(id, count) | Self::Ahead(id, count) => (id.0, count),
             Self::Live(id) | Self::Details(id) | Self::ReEncode(id) | Self::Tokens(id) => (id.0, 1),
             Self::Load(_) | Self::Swap(..) => (0, 0),
         };
@@ -117,6 +121,8 @@ pub enum Due {
     Live(TakeId),
     /// Read what its tokens did.
     Details(TakeId),
+    /// Keep the text that is being typed.
+    Keep,
 }
 
 /// A place in a text that stays on the screen when rows change: a view is anchored to its words.
@@ -153,6 +159,8 @@ pub struct Limits {
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
+    /// Most rows prompt, A and B of the Label screen can be scrolled.
+    pub label: [usize; 3],
     /// Where the panes stand: left, top, right, bottom (exclusive).
     pub panes: [Option<(Focus, [u16; 4])>; 3],
 }
@@ -201,6 +209,8 @@ pub struct State {
     pub compare: Compare,
     /// The Teach screen.
     pub teach: super::Teach,
+    /// The Label screen.
+    pub desk: Desk,
     /// What is to be done when no key has come until then.
     pub due: Option<(Duration, Due)>,
     /// Open tickets. An event of any other ticket is stale.
@@ -279,6 +289,7 @@ impl State {
             unsaved: (0, None),
             compare: Compare::default(),
             teach: super::Teach::default(),
+            desk: Desk::default(),
             due: None,
             running: HashMap::new(),
             bound: 2.0,

@@ -68,7 +68,12 @@ impl Weights {
         }
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         safetensors::serialize_to_file(all, Some(metadata), path).map_err(|e| {
-            Error::invalid(path.display().to_string(), e.to_string(), "room for the weights", "Free some space.")
+            Error::invalid(
+                path.display().to_string(),
+                e.to_string(),
+                "room for the weights",
+                "Free some space.",
+            )
         })
     }
 }

@@ -314,7 +314,8 @@ impl Weights {
                     let tensor = |e: &Entry| -> Result<Tensor> {
                         Ok(Tensor::from_vec(self.read(name, e)?, e.shape.as_slice(), &Device::Cpu)?)
                     };
-                    let product = (tensor(b)?.matmul(&tensor(a)?)? * *scale)?.flatten_all()?.to_vec1::<f32>()?;
+                    let product =
+                        (tensor(b)?.matmul(&tensor(a)?)? * *scale)?.flatten_all()?.to_vec1::<f32>()?;
                     values.iter_mut().zip(product).for_each(|(value, more)| *value += more);
                 }
             }

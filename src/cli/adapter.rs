@@ -63,7 +63,9 @@ impl AdapterArgs {
         disk::publish(&out, "merged", |aside| {
             checkpoint.write_merged(aside, f32)?;
             match std::fs::copy(adapter.join(LINEAGE), aside.join(LINEAGE)) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(adapter.join(LINEAGE), e)),
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    Err(Error::io(adapter.join(LINEAGE), e))
+                }
                 _ => Ok(()),
             }
         })?;

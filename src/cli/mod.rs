@@ -23,6 +23,8 @@ pub mod doctor;
 mod doctor_text;
 pub mod host;
 pub mod interrupt;
+pub mod label;
+mod label_line;
 pub mod model;
 pub mod on_policy;
 pub mod open;
@@ -117,6 +119,8 @@ pub enum Command {
     DemoReport(demo_report::DemoReportArgs),
     /// Print arithmetic stories as training rows.
     Stories(stories::StoriesArgs),
+    /// Label pairs: on the screen, or by lines from standard input.
+    Label(label::LabelArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
     Session(session::SessionArgs),
     /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
@@ -166,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::DemoModel(args)) => demo_model::demo_model(&args),
         Some(Command::DemoReport(args)) => demo_report::demo_report(&args),
         Some(Command::Stories(args)) => stories::stories(&args),
+        Some(Command::Label(args)) => label::label(args),
         Some(Command::Session(args)) => session::session(&args),
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),

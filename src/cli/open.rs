@@ -8,7 +8,7 @@ use super::{Exit, model::ModelArgs};
 use crate::Result;
 use crate::engine::EngineConfig;
 use crate::session;
-use crate::tui::{self, ColorChoice, OpenOptions, SessionOptions};
+use crate::tui::{self, ColorChoice, LabelOptions, OpenOptions, SessionOptions};
 
 /// How the screen looks.
 #[derive(Clone, Debug, Args)]
@@ -38,12 +38,25 @@ pub struct ScreenArgs {
 /// # Errors
 /// `Usage` without a terminal; what is wrong with the model's path, the theme, the key map, the terminal.
 pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Result<Exit> {
-    let session = match &screen.session {
-        None => None,
-        Some(word) if word.as_os_str() == "auto" => Some(tui::session_of(&files)?),
-        Some(word) => Some(session::named_path(word)?),
+    open_on(model, screen, files, None)
+}
+
+/// [`open`], on the Label screen if there is something set for it.
+///
+/// # Errors
+/// As [`open`]; what is wrong with what is set.
+pub(super) fn open_on(
+    model: &ModelArgs,
+    screen: &ScreenArgs,
+    files: Vec<PathBuf>,
+    label: Option<LabelOptions>,
+) -> Result<Exit> {
+    let session = match screen.session {
+        None if label.is_none() => None,
+        _ => Some(session_of(screen, &files)?),
     };
-    let session = session.map(|path| SessionOptions { path, annotator: annotator(screen) });
+    // Without a home folder there is none, and labels say so.
+    let label_session = session_of(screen, &files).ok();
     let options = OpenOptions {
         model: model.source()?,
         device: model.device()?,
@@ -53,6 +66,9 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         no_mouse: screen.no_mouse,
         plain: screen.plain,
         session,
+        label_session,
+        label: label.is_some(),
+        labelling: label.unwrap_or_default(),
     };
     tui::check_terminal(&options)?;
     let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };
@@ -64,6 +80,18 @@ pub fn open(model: &ModelArgs, screen: &ScreenArgs, files: Vec<PathBuf>) -> Resu
         Some(signal) => Exit::Signal(signal),
         None => Exit::Ok,
     })
+}
+
+/// The session that is named, else that of the files.
+///
+/// # Errors
+/// When there is no home folder.
+pub(super) fn session_of(screen: &ScreenArgs, files: &[PathBuf]) -> Result<SessionOptions> {
+    let path = match &screen.session {
+        Some(word) if word.as_os_str() != "auto" => session::named_path(word)?,
+        _ => tui::session_of(files)?,
+    };
+    Ok(SessionOptions { path, annotator: annotator(screen) })
 }
 
 /// Bytes that models may take together: most of what is free now, where the system tells.

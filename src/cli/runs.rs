@@ -142,7 +142,11 @@ impl RunsArgs {
                 for name in names() {
                     let launcher = Launcher::named(name, launchers)?;
                     let missing = launcher.missing();
-                    let lacks = if missing.is_empty() { String::new() } else { format!(" (not here: {})", missing.join(", ")) };
+                    let lacks = if missing.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" (not here: {})", missing.join(", "))
+                    };
                     say(&format!("{name:8} {}{lacks}", launcher.about))?;
                 }
                 Ok(Exit::Ok)
@@ -167,7 +171,9 @@ fn begin(mut words: Vec<String>, how: How, launchers: Option<&Path>) -> Result<E
         set.insert(name.to_owned(), value.to_owned());
     }
     // What is wrong with the words is said here rather than in a log.
-    let parsed = <super::Cli as clap::Parser>::try_parse_from(std::iter::once("outloud").chain(words.iter().map(String::as_str)));
+    let parsed = <super::Cli as clap::Parser>::try_parse_from(
+        std::iter::once("outloud").chain(words.iter().map(String::as_str)),
+    );
     if let Err(error) = parsed {
         return Err(Error::Usage(error.to_string().trim().to_owned()));
     }
@@ -178,7 +184,10 @@ fn begin(mut words: Vec<String>, how: How, launchers: Option<&Path>) -> Result<E
 fn start(launch: Launch, launchers: Option<&Path>) -> Result<Exit> {
     let run = run_folder(&launch.args, &launch.cwd)?;
     if matches!(status::state(&run), State::Running | State::Slow | State::Queued) {
-        return Err(Error::Usage(format!("{}: this run is at work; `outloud runs attach` watches it", run.display())));
+        return Err(Error::Usage(format!(
+            "{}: this run is at work; `outloud runs attach` watches it",
+            run.display()
+        )));
     }
     // What is in the folder is of an earlier process.
     let _ = std::fs::remove_file(run.join(status::STATUS));
@@ -227,7 +236,9 @@ fn ask(run: &Path, what: Asked, launchers: Option<&Path>) -> Result<Exit> {
         State::Paused | State::Dead if what == Asked::Stop => {
             Err(Error::Usage(format!("{}: not at work; resume it first, then stop it", run.display())))
         }
-        other => Err(Error::Usage(format!("{}: nothing to ask of a run that is {}", run.display(), name(other)))),
+        other => {
+            Err(Error::Usage(format!("{}: nothing to ask of a run that is {}", run.display(), name(other))))
+        }
     }
 }
 
@@ -271,7 +282,8 @@ fn attach(run: &Path) -> Result<Exit> {
         }
         seen = records.last().map_or(seen, |r| r.step);
         match state {
-            State::Running | State::Slow | State::Queued | State::New | State::Silent if !interrupt.asked() => {}
+            State::Running | State::Slow | State::Queued | State::New | State::Silent
+                if !interrupt.asked() => {}
             State::Finished => return say("finished"),
             State::Running | State::Slow | State::Queued | State::New | State::Silent => {
                 return say(&format!("left alone, {}", name(state)));
@@ -287,7 +299,8 @@ fn attach(run: &Path) -> Result<Exit> {
 }
 
 fn line(r: &Record) -> String {
-    let number = |name: &str, value: Option<f64>| value.map(|v| format!(" {name} {v:.4}")).unwrap_or_default();
+    let number =
+        |name: &str, value: Option<f64>| value.map(|v| format!(" {name} {v:.4}")).unwrap_or_default();
     let eval = r.eval.as_ref();
     format!(
         "step {} loss {:.4}{}{}{}{}",

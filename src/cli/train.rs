@@ -166,7 +166,9 @@ impl TrainArgs {
     /// The same flags as words.
     pub(super) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
-        let mut put = |name: &str, value: Option<String>| words.extend(value.into_iter().flat_map(|v| [name.to_owned(), v]));
+        let mut put = |name: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|v| [name.to_owned(), v]))
+        };
         let text = |n: Option<u32>| n.map(|n| n.to_string());
         put("--steps", text(self.steps));
         put("--seed", text(self.seed));

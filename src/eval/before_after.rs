@@ -143,9 +143,10 @@ pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<C
             "Look at the errors in these files.",
         ));
     }
-    let verdicts = |which: &dyn Fn(&(serde_json::Value, (Judged, Judged), (Judged, Judged))) -> (Judged, Judged)| {
-        verdicts(both.iter().map(which).collect())
-    };
+    let verdicts =
+        |which: &dyn Fn(&(serde_json::Value, (Judged, Judged), (Judged, Judged))) -> (Judged, Judged)| {
+            verdicts(both.iter().map(which).collect())
+        };
     let (before, after) = (verdicts(&|row| row.1.clone()), verdicts(&|row| row.2.clone()));
     let rows: Vec<Pair> = both
         .iter()

@@ -96,7 +96,11 @@ mod tests {
         for (fixed, broken, p) in
             [(0, 0, 1.0), (5, 0, 0.0625), (2, 8, 0.109375), (60, 40, 0.056887933640980784), (7, 7, 1.0)]
         {
-            assert!((mcnemar(fixed, broken) - p).abs() < 1e-9, "{fixed} {broken}: {}", mcnemar(fixed, broken));
+            assert!(
+                (mcnemar(fixed, broken) - p).abs() < 1e-9,
+                "{fixed} {broken}: {}",
+                mcnemar(fixed, broken)
+            );
             assert_eq!(mcnemar(fixed, broken), mcnemar(broken, fixed));
         }
         assert!(mcnemar(3000, 2000) < 1e-40);

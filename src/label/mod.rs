@@ -13,6 +13,7 @@
 pub mod agreement;
 pub mod calibration;
 pub mod choices;
+mod margins;
 pub mod order;
 mod outcome;
 mod pace;
@@ -22,6 +23,7 @@ mod together;
 pub use agreement::{Level, Weights};
 pub use calibration::Calibration;
 pub use choices::Given;
+pub use margins::margins;
 pub use order::{Order, Scores, Useful};
 pub use outcome::{Critic, Outcome, Rule, Stated, outcome, outcome_of};
 pub use pace::{Pace, span};

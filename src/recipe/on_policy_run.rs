@@ -72,13 +72,21 @@ impl OnPolicy {
         let mut take = |name: &str| match all.remove(name) {
             None => Ok(Table::new()),
             Some(toml::Value::Table(table)) => Ok(table),
-            Some(other) => {
-                Err(Error::invalid(format!("{place}, {name}"), other.to_string(), "a table of keys", "Correct it."))
-            }
+            Some(other) => Err(Error::invalid(
+                format!("{place}, {name}"),
+                other.to_string(),
+                "a table of keys",
+                "Correct it.",
+            )),
         };
         let (critique, csft, cloud) = (take("critique")?, take("csft")?, take("cloud")?);
         let critique = critique.try_into().map_err(|e: toml::de::Error| {
-            Error::invalid(format!("{place}, critique"), e.message().trim(), "temperature, max-tokens, seed", "Correct it.")
+            Error::invalid(
+                format!("{place}, critique"),
+                e.message().trim(),
+                "temperature, max-tokens, seed",
+                "Correct it.",
+            )
         })?;
         let over = |stage: Table| {
             let mut table = all.clone();
@@ -96,18 +104,30 @@ impl OnPolicy {
         let text = |path: &Path| path.display().to_string();
         let at = |path: &str| out.join(path);
         let config = |name: &'static str, table: &Table| -> Result<Stage> {
-            Ok(Stage { name: "configuration", makes: at(&format!("{name}.toml")), work: write_text(toml(table)?) })
+            Ok(Stage {
+                name: "configuration",
+                makes: at(&format!("{name}.toml")),
+                work: write_text(toml(table)?),
+            })
         };
         let train = |name: &'static str, model: String, data: &Path| {
             let valid = self.valid.iter().flat_map(|file| ["--valid".to_owned(), text(file)]);
             let words = ["train", "--recipe", name, "--model"].map(str::to_owned).to_vec();
-            let rest = ["--data".to_owned(), text(data), "--config".into(), text(&at(&format!("{name}.toml")))];
+            let rest =
+                ["--data".to_owned(), text(data), "--config".into(), text(&at(&format!("{name}.toml")))];
             let place = ["--out".to_owned(), text(&at(name))];
             Stage {
                 name,
                 makes: at(&format!("{name}/result/config.json")),
                 work: Work::Command(
-                    words.into_iter().chain([model]).chain(rest).chain(valid).chain(self.words.clone()).chain(place).collect(),
+                    words
+                        .into_iter()
+                        .chain([model])
+                        .chain(rest)
+                        .chain(valid)
+                        .chain(self.words.clone())
+                        .chain(place)
+                        .collect(),
                 ),
             }
         };
@@ -116,7 +136,12 @@ impl OnPolicy {
         let sampling = &self.critique;
         let critique = [
             vec!["critique".to_owned(), "--model".into(), critic.clone()],
-            vec!["--temperature".into(), sampling.temperature.to_string(), "--seed".into(), sampling.seed.to_string()],
+            vec![
+                "--temperature".into(),
+                sampling.temperature.to_string(),
+                "--seed".into(),
+                sampling.seed.to_string(),
+            ],
             vec!["--max-tokens".into(), sampling.max_tokens.to_string(), "--out".into(), text(&critiques)],
             vec!["--resume".into(), text(&rows)],
         ]
@@ -127,9 +152,17 @@ impl OnPolicy {
             Stage { name: "recipe", makes: at("recipe.toml"), work: write_text(toml(self)?) },
             config("csft", &self.csft)?,
             config("cloud", &self.cloud)?,
-            Stage { name: "rows", makes: rows.clone(), work: Work::Write(Box::new(move |path| numbered(&data, path))) },
+            Stage {
+                name: "rows",
+                makes: rows.clone(),
+                work: Work::Write(Box::new(move |path| numbered(&data, path))),
+            },
             train("csft", self.model.clone(), &rows),
-            Stage { name: "the model's own critiques", makes: at("critiques.done"), work: Work::Command(critique) },
+            Stage {
+                name: "the model's own critiques",
+                makes: at("critiques.done"),
+                work: Work::Command(critique),
+            },
             Stage {
                 name: "on-policy rows",
                 makes: own.clone(),
@@ -141,7 +174,11 @@ impl OnPolicy {
                 })),
             },
             train("cloud", critic, &own),
-            Stage { name: "result", makes: at("result"), work: Work::Write(Box::new(move |path| copy(&from, path))) },
+            Stage {
+                name: "result",
+                makes: at("result"),
+                work: Work::Write(Box::new(move |path| copy(&from, path))),
+            },
         ])
     }
 }

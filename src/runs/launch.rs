@@ -51,7 +51,8 @@ pub enum Started {
 pub fn run_folder(args: &[String], cwd: &Path) -> Result<PathBuf> {
     let mut words = args.iter();
     while let Some(word) = words.next() {
-        let value = if word == "--out" { words.next().map(String::as_str) } else { word.strip_prefix("--out=") };
+        let value =
+            if word == "--out" { words.next().map(String::as_str) } else { word.strip_prefix("--out=") };
         if let Some(value) = value {
             return Ok(cwd.join(value));
         }
@@ -87,7 +88,12 @@ impl Launch {
         let path = run.join(FILE);
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| {
-                Error::invalid(path.display().to_string(), e.to_string(), "how the run was started", "Start it anew.")
+                Error::invalid(
+                    path.display().to_string(),
+                    e.to_string(),
+                    "how the run was started",
+                    "Start it anew.",
+                )
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io(path, e)),
@@ -156,7 +162,8 @@ impl Launch {
         self.job = None;
         self.write(&run)?;
         let console = run.join(CONSOLE);
-        let (program, rest) = words.split_first().ok_or_else(|| Error::Usage("a launcher without words".into()))?;
+        let (program, rest) =
+            words.split_first().ok_or_else(|| Error::Usage("a launcher without words".into()))?;
         let mut command = Command::new(program);
         command.args(rest).current_dir(&self.cwd).stdin(Stdio::null());
         if launcher.detach {
@@ -166,7 +173,8 @@ impl Launch {
             command.stderr(err.map_err(|e| disk::failed(&console, e))?);
             let mut child = command.spawn().map_err(|e| Error::io(program, e))?;
             let begun = Instant::now();
-            while begun.elapsed() < SETTLED && status::read(&run).is_none_or(|r| r.process.pid != child.id()) {
+            while begun.elapsed() < SETTLED && status::read(&run).is_none_or(|r| r.process.pid != child.id())
+            {
                 if let Ok(Some(ended)) = child.try_wait() {
                     if ended.success() {
                         break;
@@ -204,7 +212,12 @@ impl Launch {
         self.other(run, launchers, |launcher| &launcher.cancel)
     }
 
-    fn other(&self, run: &Path, launchers: Option<&Path>, which: impl Fn(&Launcher) -> &Vec<String>) -> Result<bool> {
+    fn other(
+        &self,
+        run: &Path,
+        launchers: Option<&Path>,
+        which: impl Fn(&Launcher) -> &Vec<String>,
+    ) -> Result<bool> {
         let launcher = Launcher::named(&self.launcher, launchers)?;
         let words = launcher.words(which(&launcher), &self.values(&launcher, run)?, &[])?;
         let Some((program, rest)) = words.split_first() else { return Ok(false) };
@@ -236,7 +249,9 @@ mod tests {
     #[test]
     fn folders_and_changes() {
         let words: Vec<String> =
-            ["train", "--recipe", "cloud", "--data", "a", "--data", "b", "--lr=1", "--out", "x"].map(str::to_owned).into();
+            ["train", "--recipe", "cloud", "--data", "a", "--data", "b", "--lr=1", "--out", "x"]
+                .map(str::to_owned)
+                .into();
         assert_eq!(run_folder(&words, Path::new("/c")).unwrap(), Path::new("/c/x"));
         assert!(run_folder(&words[..4], Path::new("/c")).is_err());
         let more = ["--lr".to_owned(), "2".to_owned()];

@@ -53,10 +53,9 @@ impl Launcher {
     pub fn named(name: &str, folder: Option<&Path>) -> Result<Self> {
         let own = folder.map(|f| f.join(format!("{name}.toml"))).filter(|p| p.is_file());
         let (place, text) = match &own {
-            Some(path) => (
-                path.display().to_string(),
-                std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?,
-            ),
+            Some(path) => {
+                (path.display().to_string(), std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?)
+            }
             None => match BUILT_IN.iter().find(|(n, _)| *n == name) {
                 Some((_, text)) => (format!("launcher {name}"), (*text).to_owned()),
                 None => {
@@ -66,7 +65,12 @@ impl Launcher {
             },
         };
         toml::from_str(&text).map_err(|e| {
-            Error::invalid(place, e.message().trim(), "about, needs, start, cancel, fetch, set", "Correct the file.")
+            Error::invalid(
+                place,
+                e.message().trim(),
+                "about, needs, start, cancel, fetch, set",
+                "Correct the file.",
+            )
         })
     }
 
@@ -79,7 +83,12 @@ impl Launcher {
     ///
     /// # Errors
     /// [`Error::Usage`] for a value that is not there.
-    pub fn words(&self, template: &[String], values: &BTreeMap<String, String>, args: &[String]) -> Result<Vec<String>> {
+    pub fn words(
+        &self,
+        template: &[String],
+        values: &BTreeMap<String, String>,
+        args: &[String],
+    ) -> Result<Vec<String>> {
         let mut words = Vec::new();
         for word in template {
             let name = word.strip_prefix('{').and_then(|w| w.strip_suffix('}'));
@@ -111,7 +120,9 @@ fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String> {
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
         match after.split_once('}') {
-            Some((name, tail)) if !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') => {
+            Some((name, tail))
+                if !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') =>
+            {
                 out.push_str(value(name, values)?);
                 rest = tail;
             }
@@ -144,7 +155,13 @@ mod tests {
     use super::*;
 
     fn values() -> BTreeMap<String, String> {
-        let pairs = [("command", "outloud train --out 'a b'"), ("run", "/r"), ("name", "n"), ("cwd", "/c"), ("job", "7")];
+        let pairs = [
+            ("command", "outloud train --out 'a b'"),
+            ("run", "/r"),
+            ("name", "n"),
+            ("cwd", "/c"),
+            ("job", "7"),
+        ];
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
@@ -156,10 +173,16 @@ mod tests {
             for (key, preset) in &launcher.set {
                 values.insert(key.clone(), if preset.is_empty() { "x y".into() } else { preset.clone() });
             }
-            values.extend([("exe".to_owned(), "/bin/outloud".to_owned()), ("words".to_owned(), "train".to_owned())]);
+            values.extend([
+                ("exe".to_owned(), "/bin/outloud".to_owned()),
+                ("words".to_owned(), "train".to_owned()),
+            ]);
             for template in [&launcher.start, &launcher.cancel, &launcher.fetch] {
                 let words = launcher.words(template, &values, &["train".into()]).unwrap();
-                assert!(words.iter().all(|w| !w.contains("{run}") && !w.contains("{command}")), "{name}: {words:?}");
+                assert!(
+                    words.iter().all(|w| !w.contains("{run}") && !w.contains("{command}")),
+                    "{name}: {words:?}"
+                );
             }
         }
     }

@@ -78,7 +78,8 @@ fn before(dir: &Path, own: &Path) -> usize {
         if path.extension().is_none_or(|e| e != "json") || path.file_name() >= own.file_name() {
             continue;
         }
-        let process = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<ProcessId>(&text).ok());
+        let process =
+            std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<ProcessId>(&text).ok());
         match process.map(|p| p.alive()) {
             Some(Some(false)) => {
                 let _ = std::fs::remove_file(&path);

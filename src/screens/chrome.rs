@@ -39,16 +39,23 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let screen = match state.screen {
         Screen::Inspect => "  Inspect",
         Screen::Compare => "  Compare",
+        Screen::Label => "  Label",
     };
     for (text, meaning) in [("outloud", Meaning::Focus), (screen, Meaning::Title)] {
         buffer.set_stringn(x, area.y, text, room(x), theme.style(meaning));
         x += text.width() as u16;
     }
     if let Some(example) = state.example() {
-        let at = format!("  {}/{} ", state.selected + 1, state.examples.len());
+        let label = state.screen == Screen::Label;
+        let (place, of) = match label {
+            true => (state.desk.at, state.desk.queue.len()),
+            false => (state.selected, state.examples.len()),
+        };
+        let at = format!("  {}/{of} ", place + 1);
         buffer.set_stringn(x, area.y, &at, room(x), theme.style(Meaning::Dim));
         x += at.width() as u16;
-        let side = if example.is_pair() { format!(" ({})", state.side.name()) } else { String::new() };
+        let side =
+            if example.is_pair() && !label { format!(" ({})", state.side.name()) } else { String::new() };
         let id = format!("{}{side}", one_line(&example.id));
         let most = usize::from(area.width / 3);
         buffer.set_stringn(x, area.y, &id, most, theme.style(Meaning::Text));

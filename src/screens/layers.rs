@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
-use super::{entry, samples, takes};
+use super::{entry, label_layers, samples, takes, teach_layers};
 use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Palette, State, Steer};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
@@ -22,9 +22,20 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Entry(text) => entry::draw(text, theme, body, buffer),
             // Drawn in its pane.
             Layer::Edit(_) => {}
+            Layer::Pairs(list) => label_layers::pairs(state, list, theme, body, buffer, limits),
+            Layer::Review(at) => label_layers::review(state, *at, theme, body, buffer, limits),
+            Layer::Tags(picked, all) => {
+                label_layers::tags(state, *picked, *all, theme, body, buffer, limits);
+            }
+            Layer::Writing(text) => label_layers::writing(text, theme, body, buffer),
+            Layer::Guidelines(scroll) => {
+                label_layers::guidelines(state, *scroll, theme, body, buffer, limits);
+            }
             Layer::Takes(list) => takes::draw(state, list, theme, body, buffer, limits),
             Layer::Samples(picked) => samples::draw(state, *picked, theme, body, buffer, limits),
             Layer::Steer(steer) => self::steer(state, *steer, theme, body, buffer, limits),
+            Layer::Train(form) => teach_layers::form(state, form, theme, body, buffer),
+            Layer::Judged => teach_layers::judged(state, theme, body, buffer, limits),
             Layer::Line(typed) => line(typed, theme, body, buffer),
             Layer::Detail(title, text, scroll) => detail(title, text, *scroll, theme, body, buffer, limits),
             Layer::Palette(typed) => palette(state, typed, theme, body, buffer),
@@ -41,7 +52,12 @@ const KEYS: u16 = 24;
 fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let below = state.layers.iter().rev().find(|layer| !matches!(layer, Layer::Help(_) | Layer::Search(_)));
     let first: &[Context] = match below {
-        Some(Layer::Edit(_)) => &[Context::Edit],
+        Some(Layer::Edit(_) | Layer::Writing(_)) => &[Context::Edit],
+        Some(Layer::Pairs(_)) => &[Context::Pairs, Context::Global],
+        Some(Layer::Review(_)) => &[Context::Review, Context::Global],
+        Some(Layer::Tags(..)) => &[Context::Tags, Context::Global],
+        Some(Layer::Train(_)) => &[Context::Train],
+        Some(Layer::Judged) => &[Context::Judged, Context::Global],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
         Some(Layer::Samples(_) | Layer::Steer(_)) => &[Context::List, Context::Global],
         _ => State::screen_contexts(state.screen, state.focus),
@@ -188,7 +204,10 @@ fn steer(state: &State, steer: Steer, theme: &Theme, area: Rect, buffer: &mut Bu
 fn line(typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let title = match typed.purpose {
         LineFor::Name(id) => format!("Name of take #{}", id.0 + 1),
+        LineFor::Keep => "Keep the result under the name".to_owned(),
+        LineFor::Runs => "A run's folder, or a folder of runs".to_owned(),
         LineFor::Model => "Folder of the other model, or demo".to_owned(),
+        LineFor::Order => "Order: file, random, by:COLUMN, margin, spread, tone, contradiction".to_owned(),
     };
     let inner = panel::popup(&title, 72, 3, theme, area, buffer);
     let room = usize::from(inner.width).saturating_sub(1);

@@ -11,11 +11,16 @@ mod entry;
 mod examples;
 mod found;
 mod inspect;
+mod label;
+mod label_layers;
+mod label_strip;
 mod layers;
 pub mod plain;
 mod reward;
 mod samples;
 mod takes;
+mod teach;
+mod teach_layers;
 mod text;
 mod token;
 mod trace;
@@ -42,7 +47,9 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Li
     let body = chrome::draw(state, theme, area, buffer);
     match state.screen {
         Screen::Inspect => inspect::draw(state, theme, body, buffer, &mut limits),
+        Screen::Teach => teach::draw(state, theme, body, buffer, &mut limits),
         Screen::Compare => compare::draw(state, theme, body, buffer, &mut limits),
+        Screen::Label => label::draw(state, theme, body, buffer, &mut limits),
     }
     layers::draw(state, theme, area, buffer, &mut limits);
     limits

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{compare, layers};
+use super::{compare, label, layers};
 use crate::app::{Focus, Layer, Limits, ModelState, Phase, ReEncoded, Screen, Side, State, TakeId};
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
@@ -43,9 +43,12 @@ impl Lines {
     pub fn append(&mut self, state: &State, theme: &Theme) -> String {
         let mut out = String::new();
         self.model(state, &mut out);
-        self.example(state, &mut out);
-        self.critique(state, &mut out);
-        self.cursor(state, &mut out);
+        // Nothing is told of a blind pair that its screen does not show.
+        if state.screen != Screen::Label {
+            self.example(state, &mut out);
+            self.critique(state, &mut out);
+            self.cursor(state, &mut out);
+        }
         if self.focus.replace(state.focus).is_some_and(|before| before != state.focus) {
             let pane = match state.focus {
                 Focus::Examples => "examples",
@@ -193,6 +196,10 @@ impl Lines {
             now.push(format!("/{}", typing.query));
         } else if let Some(Layer::Edit(edit)) = state.layers.last() {
             now.extend(edit.text().lines().map(str::to_owned));
+        } else if state.layers.is_empty() && state.screen == Screen::Label {
+            let mut page = Buffer::empty(PAGE);
+            label::draw(state, theme, PAGE, &mut page, &mut Limits::default());
+            now = rows(&page);
         } else if state.layers.is_empty() && state.screen == Screen::Compare {
             // Once what is compared is there.
             if !state.running.is_empty() {

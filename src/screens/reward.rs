@@ -78,6 +78,12 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
     if let Some((margin, probability)) = state.margin(state.selected).filter(|_| pair) {
         lines.push(("margin", format!("{margin:+.2}")));
         lines.push(("P(chosen)", format!("{probability:.3}")));
+        if let Some(found) = &state.desk.calibration {
+            let (p, t, n) = (found.probability(f64::from(margin)), found.temperature, found.n);
+            let labels = if n == 1 { "label" } else { "labels" };
+            let t = if t.is_finite() { format!("T {t:.2}") } else { "T ∞".into() };
+            lines.push(("calibrated", format!("{p:.3} ({t}, {n} {labels})")));
+        }
     }
     if let Some(verdict) = &take.verdict {
         lines.extend(moved(state, take).map(|text| ("change", text)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use super::{
-    Digest, Entry, Event, EventId, How, Judged, Label, Opened, Placed, Review, TakeMade, View, encode,
+    Digest, Draft, Entry, Event, EventId, How, Judged, Label, Opened, Placed, Review, TakeMade, View, encode,
 };
 
 /// Something that stands: the event that says so, and by whom.
@@ -50,6 +50,8 @@ pub struct Book {
     clocks: HashMap<EventId, u64>,
     conflicts: Vec<Entry>,
     void: HashSet<EventId>,
+    /// Own events that are not on the disk yet, in the place they will most likely have.
+    expected: HashSet<EventId>,
     stands: Stands,
 }
 
@@ -71,7 +73,13 @@ impl Book {
     pub fn insert(&mut self, entries: impl IntoIterator<Item = Entry>) -> usize {
         let (mut new, mut in_order) = (0, true);
         for entry in entries {
-            if !self.admit(&entry) {
+            if self.expected.remove(&entry.id) {
+                if let Some(clock) = self.clocks.remove(&entry.id) {
+                    self.entries.remove(&(clock, entry.id.clone()));
+                }
+                // A label said twice is the same label; whatever else it is, it is read anew.
+                in_order &= matches!(entry.event, Event::Label(_) | Event::Review(_));
+            } else if !self.admit(&entry) {
                 continue;
             }
             new += 1;
@@ -88,6 +96,30 @@ impl Book {
             self.rebuild();
         }
         new
+    }
+
+    /// Takes in an own event that is on its way to the disk, after all that is known; once [`Book::insert`] brings it saved,
+    /// that one counts in its place.
+    pub fn expect(&mut self, draft: &Draft, by: &str) {
+        let entry = Entry {
+            id: draft.id.clone(),
+            clock: self.clock().saturating_add(1),
+            time: String::new(),
+            by: by.to_owned(),
+            event: draft.event.clone(),
+        };
+        self.insert([entry]);
+        self.expected.insert(draft.id.clone());
+    }
+
+    /// Own events that are not on the disk yet.
+    pub fn expected(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// Whether an event is not on the disk yet.
+    pub fn is_expected(&self, id: &EventId) -> bool {
+        self.expected.contains(id)
     }
 
     /// Whether an entry is new. Two contents under one name are a damage; the same one counts everywhere.

@@ -1,5 +1,7 @@
 //! A session at work: one thread that saves what is queued and looks for what others wrote. Nobody waits for the disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
@@ -18,18 +20,19 @@ const POLL: Duration = Duration::from_millis(300);
 /// How soon a failed write is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Names the events of one writer, without touching anything: `app` holds it.
-#[derive(Clone, Debug, PartialEq)]
+/// Names the events of one writer, without touching anything: `app` holds it. Clones count together; drafts are to be saved
+/// in the order in which they were named.
+#[derive(Clone, Debug)]
 pub struct Pen {
     writer: WriterId,
     by: String,
-    next: u64,
+    next: Arc<AtomicU64>,
 }
 
 impl Pen {
     /// A pen for a new writer.
     pub fn new(annotator: &str) -> Self {
-        Self { writer: WriterId::new(annotator), by: annotator.to_owned(), next: 1 }
+        Self { writer: WriterId::new(annotator), by: annotator.to_owned(), next: Arc::new(AtomicU64::new(1)) }
     }
 
     /// The annotator.
@@ -44,8 +47,8 @@ impl Pen {
 
     /// Gives an event its name, with the contents it refers to.
     pub fn write_with(&mut self, event: Event, objects: Vec<Object>) -> Draft {
-        let id = EventId { writer: self.writer.clone(), seq: self.next };
-        self.next += 1;
+        let seq = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = EventId { writer: self.writer.clone(), seq };
         Draft { id, event, objects }
     }
 }

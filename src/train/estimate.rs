@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::config::Config;
 use super::params::Params;
 use super::run::Record;
-use crate::checkpoint::Backbone;
 use crate::Result;
+use crate::checkpoint::Backbone;
 
 const MIB: f64 = 1024.0 * 1024.0;
 /// The program itself, tokenizer and rows.
@@ -61,7 +61,8 @@ pub fn of_run(
     let batch = (config.batch as f64).min(pairs);
     // Residual stream twice, two norms, attention's and the MLP's results; q and k before and after rotation, v, heads'
     // results; gate, up and their product.
-    let layer = 6.0 * hidden + 3.0 * q + 3.0 * kv + 3.0 * inner + if b.sandwich_norms { 2.0 * hidden } else { 0.0 };
+    let layer =
+        6.0 * hidden + 3.0 * q + 3.0 * kv + 3.0 * inner + if b.sandwich_norms { 2.0 * hidden } else { 0.0 };
     let kept = if config.gradient_checkpointing { layers * hidden + layer } else { layers * layer };
     let activations = micro * (kept + layer + 2.0 * hidden);
     let vocab = b.vocab_size as f64;
@@ -74,7 +75,8 @@ pub fn of_run(
     let (activations_mib, logits_mib) = (mib(activations), mib(logits));
     // Matrices of the layers once forward, once for the input's gradient, once for the weight's; attention's scores beside.
     let matrices = layers * (hidden * (q + 2.0 * kv) + q * hidden + 3.0 * hidden * inner);
-    let passes = if config.lora.is_some() { 2.0 } else { 3.0 } + f64::from(u8::from(config.gradient_checkpointing));
+    let passes =
+        if config.lora.is_some() { 2.0 } else { 3.0 } + f64::from(u8::from(config.gradient_checkpointing));
     let scores = layers * 2.0 * q * mean / 2.0;
     let outputs = if config.method.has_critique() { vocab * hidden * targets } else { 0.0 };
     let output_passes = if config.lora.is_some() { 3.0 } else { 4.0 };

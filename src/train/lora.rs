@@ -84,7 +84,12 @@ impl LoraConfig {
         if let Some(name) = targets.iter().find(|name| !LINEAR.contains(&name.as_str())) {
             let near = nearest(name, LINEAR.into_iter().map(str::to_owned));
             let fix = format!("Remove or correct it{}", if near.is_empty() { "." } else { &near });
-            return Err(bad("targets", name.clone(), &format!("\"all-linear\" or of {}", LINEAR.join(", ")), fix));
+            return Err(bad(
+                "targets",
+                name.clone(),
+                &format!("\"all-linear\" or of {}", LINEAR.join(", ")),
+                fix,
+            ));
         }
         if targets.is_empty() {
             return Err(bad("targets", "none".into(), "at least one", "Name some.".into()));
@@ -131,7 +136,8 @@ fn is_target(module: &str, spec: &LoraSpec) -> bool {
 /// [`Error::Usage`] with the differences.
 pub fn goes_on(adapter: &Adapter, spec: &LoraSpec) -> Result<()> {
     let there = &adapter.spec;
-    let same = |a: &LoraSpec, b: &LoraSpec| (a.rank, &a.targets, a.scale()) == (b.rank, &b.targets, b.scale());
+    let same =
+        |a: &LoraSpec, b: &LoraSpec| (a.rank, &a.targets, a.scale()) == (b.rank, &b.targets, b.scale());
     if same(there, spec) {
         return Ok(());
     }

@@ -61,8 +61,11 @@ impl Start {
         };
         let wanted = config.lora.as_ref().map(|lora| lora.spec("the configuration")).transpose()?;
         if wanted.is_some() && !(config.freeze.is_empty() && config.init == Init::Checkpoint) {
-            return Err(Error::Usage("[lora] freezes all but its own matrices and the head, of a model that is \
-                 there: it goes with neither `freeze` nor `init = \"random\"`".into()));
+            return Err(Error::Usage(
+                "[lora] freezes all but its own matrices and the head, of a model that is \
+                 there: it goes with neither `freeze` nor `init = \"random\"`"
+                    .into(),
+            ));
         }
         // An adapter goes on beside its base's matrices; without [lora] it is merged into them.
         let adapter = checkpoint.adapter.as_ref().filter(|_| wanted.is_some());
@@ -129,7 +132,9 @@ impl Start {
             None => Params::new(self.tensors.clone(), &config.freeze),
             Some((spec, matrices)) => {
                 let head = |name: &str| match self.head() {
-                    Head::DenseTanhOut { dense, out_proj } => name.starts_with(dense) || name.starts_with(out_proj),
+                    Head::DenseTanhOut { dense, out_proj } => {
+                        name.starts_with(dense) || name.starts_with(out_proj)
+                    }
                     Head::Linear { weight } => name.starts_with(weight),
                 };
                 Params::adapted(self.tensors.clone(), matrices.clone(), spec, &head)

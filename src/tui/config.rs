@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
+use super::LabelOptions;
 use super::colour::ColorChoice;
 use crate::app::Keymap;
 use crate::widgets::{Depth, Theme};
@@ -15,7 +16,7 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// What `config.toml` says; a flag of the command line wins over it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `color`: how many colours.
     pub color: Option<ColorChoice>,
@@ -29,10 +30,12 @@ pub struct Config {
     pub progress: Option<bool>,
     /// `bell`: rung when a run ends, unless this is false.
     pub bell: Option<bool>,
+    /// `[label]`: what is set for labelling.
+    pub label: LabelOptions,
 }
 
 /// The settings of `config.toml`.
-const SETTINGS: [&str; 6] = ["color", "theme", "mouse", "plain", "progress", "bell"];
+const SETTINGS: [&str; 7] = ["color", "theme", "mouse", "plain", "progress", "bell", "label"];
 
 impl Config {
     /// The user's file; nothing if there is none.
@@ -69,6 +72,10 @@ impl Config {
                 "plain" => config.plain = Some(yes()?),
                 "progress" => config.progress = Some(yes()?),
                 "bell" => config.bell = Some(yes()?),
+                "label" => {
+                    config.label =
+                        value.clone().try_into().map_err(|e: toml::de::Error| other(e.message()))?;
+                }
                 _ => {
                     let near = crate::app::keymap::nearest(key, &SETTINGS);
                     return Err(wrong(

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
+use crate::app::desk::concerns_labels;
 use crate::app::{Kept, KeptTake, Ledger, Msg, State, TakeId};
 use crate::session::{
-    Book, Closed, Digest, Draft, Folder, Live, Notice, Notices, Opened, Pen, Store, default_path, open,
+    Book, Closed, Digest, Draft, Entry, Event, EventId, Folder, Live, Notice, Notices, Opened, Pen, Store,
+    default_path, open,
 };
 use crate::{Error, Result};
 
@@ -51,21 +53,48 @@ pub(super) struct Keep {
     loaded: bool,
     queued: usize,
     problems: usize,
+    /// Opened when there was something on the screen already.
+    late: bool,
     back: Sender<Msg>,
 }
 
 impl Keep {
     /// Opens the session; what it holds comes as [`Msg::Kept`] through `back`.
-    pub fn open(options: &SessionOptions, opened: Opened, back: Sender<Msg>) -> Result<(Self, Notices)> {
+    pub fn open(
+        options: &SessionOptions,
+        opened: Opened,
+        late: bool,
+        back: Sender<Msg>,
+    ) -> Result<(Self, Notices)> {
         let folder = Folder::open(&options.path)?;
         let pen = Pen::new(&options.annotator);
         let (live, notices) = open(&folder, &pen)?;
         let ledger = Ledger::new(pen);
-        let mut keep =
-            Self { live, ledger, book: Book::default(), loaded: false, queued: 0, problems: 0, back };
+        let book = Book::default();
+        let mut keep = Self { live, ledger, book, loaded: false, queued: 0, problems: 0, late, back };
         let opened = keep.ledger.opened(opened);
         keep.queue(vec![opened]);
         Ok((keep, notices))
+    }
+
+    /// Names events together with the ledger.
+    pub fn pen(&self) -> Pen {
+        self.ledger.pen()
+    }
+
+    /// Queues an event of another hand. What to tell of it.
+    pub fn write(&mut self, draft: Draft) -> Option<Msg> {
+        if let Event::Example(placed) = &draft.event {
+            self.ledger.met(placed.example.clone());
+        }
+        self.queue(vec![draft])
+    }
+
+    /// The session's name of a take; one it does not know yet is written first.
+    pub fn name_of(&mut self, state: &State, id: TakeId) -> Option<EventId> {
+        self.touch(id);
+        let told = self.flush(state, false);
+        self.ledger.name_of(state, id).filter(|_| told.is_none())
     }
 
     /// A take has changed.
@@ -90,27 +119,29 @@ impl Keep {
     }
 
     /// What the session told; what to tell the state.
-    pub fn hear(&mut self, notice: Notice) -> Result<Option<Msg>> {
+    pub fn hear(&mut self, notice: Notice) -> Result<Vec<Msg>> {
         match notice {
             Notice::Saved(entries) => {
                 self.queued = self.queued.saturating_sub(entries.len());
+                let labels = of_labels(&entries);
                 self.book.insert(entries);
-                Ok(Some(Msg::Saving(self.queued, None)))
+                Ok(labels.into_iter().chain([Msg::Saving(self.queued, None)]).collect())
             }
             Notice::News(entries) => {
+                let labels = of_labels(&entries);
                 self.book.insert(entries);
-                Ok(None)
+                Ok(labels.into_iter().collect())
             }
-            Notice::Failing { error, waiting } => Ok(Some(Msg::Saving(waiting, Some(error)))),
+            Notice::Failing { error, waiting } => Ok(vec![Msg::Saving(waiting, Some(error))]),
             Notice::Problems(problems) => {
                 problems.iter().for_each(|problem| tracing::warn!(%problem, "session"));
                 self.problems += problems.len();
-                Ok(None)
+                Ok(Vec::new())
             }
             Notice::Loaded => {
                 self.loaded = true;
                 self.restore()?;
-                Ok(None)
+                Ok(vec![Msg::Journal(Vec::new(), true)])
             }
         }
     }
@@ -120,12 +151,15 @@ impl Keep {
         let examples = self.book.examples().map(|placed| placed.example.clone());
         self.ledger.know(self.book.takes(), examples.collect::<Vec<_>>());
         let (book, by, store) = (self.book.clone(), self.ledger.by().to_owned(), self.live.store().clone());
-        let (back, problems) = (self.back.clone(), self.problems);
+        let (back, problems, late) = (self.back.clone(), self.problems, self.late);
         std::thread::Builder::new()
             .name("restore".into())
             .spawn(move || {
+                let mut kept = kept(&book, &by, &store, problems);
+                // Where somebody stands already, nobody is moved.
+                kept.view = kept.view.filter(|_| !late);
                 // The screen may be gone.
-                let _ = back.blocking_send(Msg::Kept(Box::new(kept(&book, &by, &store, problems))));
+                let _ = back.blocking_send(Msg::Kept(Box::new(kept)));
             })
             .map(drop)
             .map_err(|e| Error::io("the thread that reads the session", e))
@@ -139,6 +173,12 @@ impl Keep {
         }
         self.live.close(FAREWELL)
     }
+}
+
+/// The events that have a say in labels.
+fn of_labels(entries: &[Entry]) -> Option<Msg> {
+    let labels: Vec<Entry> = entries.iter().filter(|e| concerns_labels(e)).cloned().collect();
+    (!labels.is_empty()).then_some(Msg::Journal(labels, false))
 }
 
 /// What a session holds for an annotator's screen.

@@ -15,6 +15,7 @@ mod editor;
 mod input;
 mod keep;
 mod keyboard;
+mod label;
 pub mod log;
 pub mod output;
 mod pace;
@@ -39,6 +40,7 @@ use crate::{Error, Result};
 
 pub use colour::ColorChoice;
 pub use keep::{SessionOptions, kept, session_of};
+pub use label::LabelOptions;
 
 /// What the screen is opened on.
 #[derive(Clone, Debug)]
@@ -59,6 +61,12 @@ pub struct OpenOptions {
     pub plain: bool,
     /// Where takes are kept; `None`: nowhere.
     pub session: Option<SessionOptions>,
+    /// The session that is opened when labels are given and there is none.
+    pub label_session: Option<SessionOptions>,
+    /// What is set for labelling; `config.toml` has the rest.
+    pub labelling: LabelOptions,
+    /// Begin with the Label screen.
+    pub label: bool,
 }
 
 impl Default for OpenOptions {
@@ -72,6 +80,9 @@ impl Default for OpenOptions {
             no_mouse: false,
             plain: false,
             session: None,
+            label_session: None,
+            labelling: LabelOptions::default(),
+            label: false,
         }
     }
 }
@@ -103,6 +114,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         (false, true) => terminal::Taken::Screen,
         (false, false) => terminal::Taken::ScreenAndMouse,
     };
+    let setup = options.labelling.clone().or(config.label.clone()).setup()?;
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
     let (rows, back) = read(options.files.clone())?;
@@ -114,8 +126,8 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         },
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let session =
-        options.session.as_ref().map(|session| keep::Keep::open(session, opened, back)).transpose()?;
+    let open = |session| keep::Keep::open(session, opened.clone(), false, back);
+    let session = options.session.as_ref().map(open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -143,6 +155,8 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         examples,
         rows,
         session,
+        opened,
+        setup,
         engine,
         log,
     }))

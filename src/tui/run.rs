@@ -16,11 +16,11 @@ use super::output::Painter;
 use super::pace::{Frames, Tokens};
 use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
-use super::{OpenOptions, colour, config, editor, input, keyboard, log, suspend};
-use crate::app::{self, Effect, Example, Keeping, Keymap, Msg, State};
+use super::{OpenOptions, SessionOptions, colour, config, editor, input, keyboard, log, suspend};
+use crate::app::{self, Effect, Example, Keymap, Msg, Screen, Setup, State};
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
-use crate::session::{Notice, Notices};
+use crate::session::{Notice, Notices, Opened};
 use crate::widgets::{Depth, Theme};
 use crate::{Error, Result, screens};
 
@@ -52,6 +52,8 @@ pub(super) struct Start<'a> {
     pub examples: Vec<Example>,
     pub rows: mpsc::Receiver<Msg>,
     pub session: Option<(Keep, Notices)>,
+    pub opened: Opened,
+    pub setup: Setup,
     pub engine: (Client, Events),
     pub log: Option<PathBuf>,
 }
@@ -85,6 +87,8 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         examples,
         rows,
         session,
+        opened,
+        setup,
         engine: (client, events),
         log,
     } = start;
@@ -103,8 +107,12 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
     let (width, height) = crossterm::terminal::size().map_err(|e| Error::io("the terminal's size", e))?;
     let area = Rect::new(0, 0, width, height);
     let (keep, mut notices) = session.unzip();
-    if keep.is_some() {
-        state.keeping = Keeping::Loading;
+    state.desk.setup = setup;
+    if let Some(keep) = &keep {
+        app::update(&mut state, Msg::Session(keep.pen()));
+    }
+    if options.label {
+        (state.screen, state.run_first) = (Screen::Label, false);
     }
     let pace = match plain {
         true => LINES_PACE,
@@ -117,6 +125,8 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         client,
         keep,
+        late: options.label_session.clone().map(|session| (session, opened)),
+        late_notices: None,
         gate: keyboard::Gate::default(),
         outside: None,
         guard,
@@ -150,6 +160,9 @@ struct Loop {
     theme: Theme,
     client: Client,
     keep: Option<Keep>,
+    /// The session that is opened when the Label screen asks for one.
+    late: Option<(SessionOptions, Opened)>,
+    late_notices: Option<Notices>,
     gate: keyboard::Gate,
     /// The user's editor has the terminal; what will come back.
     outside: Option<editor::Outcome>,
@@ -190,6 +203,9 @@ impl Loop {
                 send(self.lines.as_mut().map_or("", Lines::end).as_bytes())?;
                 return Ok(code);
             }
+            if let Some(late) = self.late_notices.take() {
+                *notices = Some(late);
+            }
             let now = Instant::now();
             let (layout, token, frame) = (self.frames.layout_due(), self.tokens.due(), self.frames.due(now));
             let due = self.state.due.map(|(at, _)| self.begun + at);
@@ -212,7 +228,11 @@ impl Loop {
                 outcome = ended(&mut self.outside), if outside => Woke::Back(outcome),
                 _ = look.tick() => Woke::Look,
             };
+            let looked = self.state.desk.looked;
             self.update(Msg::Clock(self.begun.elapsed()))?;
+            if self.state.desk.looked != looked {
+                self.frames.dirty();
+            }
             match woke {
                 Woke::Input(None) => return Ok(129),
                 Woke::Input(Some(first)) => self.input(first, &mut keys)?,
@@ -243,9 +263,10 @@ impl Loop {
                 }
                 Woke::Session(None) => *notices = None,
                 Woke::Session(Some(notice)) => {
-                    if let Some(msg) = self.keep.as_mut().map(|keep| keep.hear(notice)).transpose()?.flatten()
-                    {
-                        if matches!(msg, Msg::Saving(_, Some(_))) {
+                    let told = self.keep.as_mut().map(|keep| keep.hear(notice)).transpose()?;
+                    for msg in told.unwrap_or_default() {
+                        let label = self.state.screen == Screen::Label;
+                        if label || matches!(msg, Msg::Saving(_, Some(_))) {
                             self.frames.dirty();
                         }
                         self.update(msg)?;
@@ -352,6 +373,16 @@ impl Loop {
                         keep.touch(id);
                     }
                 }
+                Effect::Write(draft) => {
+                    if let Some(msg) = self.keep.as_mut().and_then(|keep| keep.write(*draft)) {
+                        self.update(msg)?;
+                    }
+                }
+                Effect::OpenSession => self.open_session()?,
+                Effect::NameOf(id) => {
+                    let name = self.keep.as_mut().and_then(|keep| keep.name_of(&self.state, id));
+                    self.update(Msg::Adopted(id, name))?;
+                }
                 Effect::EditOutside(text) => self.edit_outside(text)?,
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
@@ -378,6 +409,24 @@ impl Loop {
             }
         }
         Ok(())
+    }
+
+    /// Opens the session of the data, in which from now on all is kept.
+    fn open_session(&mut self) -> Result<()> {
+        let Some((session, opened)) = self.late.clone() else { return Ok(()) };
+        match Keep::open(&session, opened, true, self.tell.clone()) {
+            Ok((mut keep, notices)) => {
+                self.state.takes.iter().for_each(|take| keep.touch(take.id));
+                let pen = keep.pen();
+                (self.keep, self.late_notices) = (Some(keep), Some(notices));
+                self.update(Msg::Session(pen))
+            }
+            Err(error) => {
+                self.state.desk.opening = false;
+                self.state.screen = Screen::Inspect;
+                self.update(Msg::Note(error.to_string()))
+            }
+        }
     }
 
     /// The clipboard; a program that has to be run does not hold up the screen.

@@ -48,8 +48,25 @@ impl Place {
 
     fn train(&self, out: &str, steps: &str) -> Vec<String> {
         let model = fixtures().join("cloud-llama-tiny").display().to_string();
-        ["train", "--recipe", "cloud", "--lr", "1e-4", "--model", &model, "--data", "rows.jsonl", "--config", "config.toml",
-         "--save-every", "50", "--steps", steps, "--out", out]
+        [
+            "train",
+            "--recipe",
+            "cloud",
+            "--lr",
+            "1e-4",
+            "--model",
+            &model,
+            "--data",
+            "rows.jsonl",
+            "--config",
+            "config.toml",
+            "--save-every",
+            "50",
+            "--steps",
+            steps,
+            "--out",
+            out,
+        ]
         .map(str::to_owned)
         .to_vec()
     }
@@ -130,23 +147,32 @@ fn the_command_launcher_starts_fails_and_names_what_it_lacks() {
     let said = place.start(&["--launcher", "command", "--set", shell], "run", "3");
     assert!(said.contains("job job-7"), "{said}");
     place.wait("run", "end", |run| status::state(run) == State::Finished);
-    let launch: Value = serde_json::from_slice(&std::fs::read(place.path("run/launch.json")).unwrap()).unwrap();
+    let launch: Value =
+        serde_json::from_slice(&std::fs::read(place.path("run/launch.json")).unwrap()).unwrap();
     assert_eq!((&launch["launcher"], &launch["job"]), (&"command".into(), &"job-7".into()));
     let train = place.train("other", "3");
     let start = |more: &[&str]| {
-        let words: Vec<&str> =
-            ["runs", "start"].into_iter().chain(more.iter().copied()).chain(["--"]).chain(train.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = ["runs", "start"]
+            .into_iter()
+            .chain(more.iter().copied())
+            .chain(["--"])
+            .chain(train.iter().map(String::as_str))
+            .collect();
         let output = place.outloud(&words);
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    assert!(start(&["--launcher", "command", "--set", "shell=echo no >&2; false"]).contains("a start that failed"));
+    assert!(
+        start(&["--launcher", "command", "--set", "shell=echo no >&2; false"])
+            .contains("a start that failed")
+    );
     assert!(start(&["--launcher", "command"]).contains("--set shell"));
     assert!(start(&["--launcher", "command", "--set", "sheel=x"]).contains("no value `sheel`"));
     assert!(start(&["--launcher", "lokal"]).contains("there are local"));
     let shown = place.good(&["runs", "launchers"]);
     for (name, program) in [("slurm", "sbatch"), ("ray", "ray"), ("ssh", "ssh")] {
-        let there = std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|dir| dir.join(program).is_file());
+        let there =
+            std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|dir| dir.join(program).is_file());
         assert!(shown.contains(name));
         if !there {
             eprintln!("SKIPPED: a run by {name}; this machine has no {program}");
@@ -166,7 +192,8 @@ fn runs_wait_for_their_device() {
     };
     let start = |out: &str, steps: &str| {
         let train = train(out, steps);
-        let words: Vec<&str> = ["runs", "start", "--"].into_iter().chain(train.iter().map(String::as_str)).collect();
+        let words: Vec<&str> =
+            ["runs", "start", "--"].into_iter().chain(train.iter().map(String::as_str)).collect();
         place.good(&words)
     };
     start("first", "4000");
@@ -197,7 +224,19 @@ fn the_papers_order_in_one_folder() {
     let config = "batch = 1\nmicro-batch = 1\nmax-len = 96\nshards = 1\n[schedule]\nwarmup = 0\n[lora]\nrank = 2\n[critique]\nmax-tokens = 200\n[cloud]\nsteps = 3\n[csft]\nsteps = 2\n";
     std::fs::write(place.path("config.toml"), config).unwrap();
     let model = fixtures().join("cloud-llama-tiny").display().to_string();
-    let words = ["train", "--recipe", "cloud-onpolicy", "--model", &model, "--data", "rows.jsonl", "--config", "config.toml", "--out", "run"];
+    let words = [
+        "train",
+        "--recipe",
+        "cloud-onpolicy",
+        "--model",
+        &model,
+        "--data",
+        "rows.jsonl",
+        "--config",
+        "config.toml",
+        "--out",
+        "run",
+    ];
     place.good(&words);
     assert_eq!((place.steps("run/csft"), place.steps("run/cloud")), (2, 3));
     let result = Checkpoint::open(&place.path("run/result")).unwrap();

@@ -71,7 +71,10 @@ pub fn records(job: &Job) -> Vec<Record> {
 
 /// Everything but the clock.
 pub fn timeless(records: Vec<Record>) -> Vec<Record> {
-    records.into_iter().map(|r| Record { tokens_per_second: 0.0, seconds: 0.0, peak_mib: None, ..r }).collect()
+    records
+        .into_iter()
+        .map(|r| Record { tokens_per_second: 0.0, seconds: 0.0, peak_mib: None, ..r })
+        .collect()
 }
 
 pub fn stop_after(job: &Job, steps: usize) {

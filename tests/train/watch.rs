@@ -55,7 +55,10 @@ fn held_out_rows_are_looked_at_and_the_best_weights_kept() {
 fn a_run_that_overfits_ends_with_the_best_weights() {
     let dir = TempDir::new().unwrap();
     let keys = format!("held-out = 0.4\neval-every = 1\npatience = 2\n{QUICK}");
-    let keys = keys.replace("lr = 1e-3", "lr = 5e-2").replace("warmup = 2", "warmup = 0").replace("steps = 6", "steps = 40");
+    let keys = keys
+        .replace("lr = 1e-3", "lr = 5e-2")
+        .replace("warmup = 2", "warmup = 0")
+        .replace("steps = 6", "steps = 40");
     let job = job_of(&dir, &keys, 0..12);
     let (outcome, notes) = run(&job);
     let Ok(Outcome::Finished(summary)) = outcome else { panic!("{outcome:?}") };
@@ -91,7 +94,10 @@ fn prompts_held_out_are_not_learned_from() {
     rows(&valid, 5..8);
     job.valid = vec![valid.clone()];
     let text = message(&job);
-    assert!(text.contains("1 rows whose prompt is also among those held out") && text.contains("rows.jsonl:6"), "{text}");
+    assert!(
+        text.contains("1 rows whose prompt is also among those held out") && text.contains("rows.jsonl:6"),
+        "{text}"
+    );
     assert!(!job.out.exists());
     rows(&valid, 6..8);
     assert!(finish(&job).last().unwrap().eval.is_some());
@@ -126,9 +132,11 @@ fn margin_and_centring_as_trl_has_them() {
 /// The gradient of the loss along its own direction against the loss's own difference.
 #[test]
 fn gradients_of_margin_centring_and_divergence_are_those_of_the_loss() {
-    let keys = format!("center-rewards-coefficient = 0.3\nkl = 2.0\n{HYPER}").replace("lr = 1e-4", "lr = 1.0");
+    let keys =
+        format!("center-rewards-coefficient = 0.3\nkl = 2.0\n{HYPER}").replace("lr = 1e-4", "lr = 1.0");
     let config = config("cloud", &keys);
-    let start = Start::open(&Origin::Folder(fixtures().join("cloud-llama-tiny")), &config, &Device::Cpu).unwrap();
+    let start =
+        Start::open(&Origin::Folder(fixtures().join("cloud-llama-tiny")), &config, &Device::Cpu).unwrap();
     let params = start.params(&config).unwrap();
     let trainer = Trainer::new(start.backbone(), start.head(), params, &config, &Device::Cpu).unwrap();
     let trainer = trainer.with_start(start.model(&Device::Cpu).unwrap());

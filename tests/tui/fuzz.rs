@@ -78,6 +78,15 @@ const KEYS: &[&str] = &[
     "ctrl-v",
     "alt-c",
     "shift-left",
+    "1",
+    "2",
+    "5",
+    "f",
+    "C",
+    "*",
+    "[",
+    "]",
+    "A",
     "delete",
 ];
 
@@ -90,6 +99,9 @@ proptest! {
         height in 1u16..50,
     ) {
         let mut stage = Stage::demo();
+        // Labels have a session, so that every key does something.
+        stage.send(Msg::Session(outloud::session::Pen::new("ana"))).send(Msg::Journal(Vec::new(), true));
+        stage.send(Msg::Kept(Box::default()));
         let mut most = 0;
         let mut lines = outloud::screens::plain::Lines::default();
         let theme = outloud::widgets::Theme::built_in("dark", Depth::None).unwrap();

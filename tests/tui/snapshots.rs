@@ -122,6 +122,31 @@ fn a_pair_compared_with_its_swap_table() {
 }
 
 #[test]
+fn labelling_a_pair_blind_and_revealed() {
+    let mut desk = crate::labelling::Desk::open("ana", Vec::new());
+    desk.stage.play();
+    desk.rest(20_000).press("1").rest(25_000).press("4 f t 1 enter").save();
+    coloured("label", &mut desk.stage);
+    desk.press("r").save();
+    coloured("label-revealed", &mut desk.stage);
+    desk.press("c j y n").save();
+    shots("label-critique", &mut desk.stage);
+    desk.press("esc l");
+    shots("label-pairs", &mut desk.stage);
+    desk.press("esc t");
+    shots("label-tags", &mut desk.stage);
+    desk.press("esc a");
+    shots("label-agreement", &mut desk.stage);
+}
+
+#[test]
+fn settling_a_conflict() {
+    let mut desk = crate::labelling::apart();
+    desk.press("C enter");
+    shots("label-conflict", &mut desk.stage);
+}
+
+#[test]
 fn steering_at_a_token() {
     let mut stage = Stage::finished();
     stage.press("g g l l l enter");

@@ -197,7 +197,7 @@ fn the_log_opens_at_its_end() {
     assert!(screen.contains("line 199␛[31m") && !screen.contains("line 100"), "{screen}");
     stage.press("k");
     assert!(!stage.text(80, 24).contains("line 199"), "the first key moves it");
-    assert!(matches!(stage.press("g l").effects.last(), Some(Effect::ShowLog)));
+    assert!(matches!(stage.press("g L").effects.last(), Some(Effect::ShowLog)));
     stage.press("q");
     assert!(!matches!(stage.state.layers.last(), Some(Layer::Detail(..))));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, edit, entry, find, jobs, ready, takes, teach, tokens};
+use super::{compare, copy, edit, entry, find, jobs, label, ready, takes, teach, tokens};
 use crate::app::{
     Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
     TakeList,
@@ -54,6 +54,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
+    if let Some(effects) = label::act(state, action) {
+        return effects;
+    }
     match action {
         Action::RunOrStop if state.screen == Screen::Compare => return compare::run(state),
         Action::RunOrStop => {
@@ -81,6 +84,7 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         Action::GoOn => {
             return match state.layers.last() {
                 Some(Layer::Edit(_)) => edit::go_on(state),
+                Some(Layer::Writing(_)) => Vec::new(),
                 _ => edit::go_on_here(state),
             };
         }
@@ -190,6 +194,7 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyText => {
             let area = match state.layers.last_mut() {
                 Some(Layer::Edit(edit)) => &mut edit.area,
+                Some(Layer::Writing(writing)) => &mut writing.area,
                 Some(Layer::Entry(entry)) => entry.area_mut(),
                 _ => return Vec::new(),
             };
@@ -231,6 +236,8 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
+        // The rest belongs to labels, and was done.
+        _ => {}
     }
     Vec::new()
 }
@@ -378,6 +385,9 @@ pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<
 }
 
 fn step(state: &mut State, by: i32) {
+    if label::step(state, by) {
+        return;
+    }
     let moved = |at: usize| at.saturating_add_signed(by as isize);
     match (state.layers.last_mut(), state.focus) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
@@ -410,6 +420,9 @@ fn step(state: &mut State, by: i32) {
 }
 
 fn to_end(state: &mut State, last: bool) {
+    if label::step(state, if last { i32::MAX } else { i32::MIN }) {
+        return;
+    }
     match (state.layers.last_mut(), state.focus) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
@@ -443,6 +456,10 @@ fn to_end(state: &mut State, last: bool) {
 
 /// To a row, counted from 0: of the list, of a text; of the critique, to a token.
 fn to_place(state: &mut State, place: usize) {
+    if label::step(state, i32::MIN) {
+        label::step(state, i32::try_from(place).unwrap_or(i32::MAX));
+        return;
+    }
     match (state.layers.last_mut(), state.focus) {
         (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
             *scroll = place.min(state.limits.layer);
@@ -504,11 +521,13 @@ fn with_area(
     let done = match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => change(entry.area_mut()),
         Some(Layer::Edit(edit)) => change(&mut edit.area),
+        Some(Layer::Writing(writing)) => change(&mut writing.area),
         _ => return Vec::new(),
     };
     if !done {
         state.note = Some("nothing to do".into());
     }
+    label::changed(state);
     edit::changed(state)
 }
 
@@ -545,6 +564,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
                 LineFor::Model => return compare::load(state, &line.text),
                 LineFor::Keep => return teach::kept(state, &line.text),
                 LineFor::Runs => return teach::folder(&line.text),
+                LineFor::Order => label::set_order(state, &line.text),
             }
         }
         _ => {}

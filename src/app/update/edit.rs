@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{jobs, ready};
+use super::{jobs, label, ready};
 use crate::app::{Due, Edit, Effect, Focus, How, Layer, Part, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::engine::{CritiqueText, Input};
 
@@ -142,6 +142,7 @@ fn carry_out(state: &mut State, due: Due) -> Vec<Effect> {
     match due {
         Due::Live(id) => jobs::live(state, id),
         Due::Details(id) => jobs::details(state, id).into_iter().chain(jobs::re_encode(state, id)).collect(),
+        Due::Keep => label::keep_text(state),
     }
 }
 
@@ -219,18 +220,19 @@ pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
 
 /// Hands the text to the user's editor; it comes back as a message.
 pub(super) fn outside(state: &mut State, part: Part) -> Vec<Effect> {
-    if !matches!(state.layers.last(), Some(Layer::Edit(_))) {
+    if !matches!(state.layers.last(), Some(Layer::Edit(_) | Layer::Writing(_))) {
         open(state, part);
     }
     match state.layers.last() {
         Some(Layer::Edit(edit)) => vec![Effect::EditOutside(edit.text())],
+        Some(Layer::Writing(writing)) => vec![Effect::EditOutside(writing.text())],
         _ => Vec::new(),
     }
 }
 
 /// The text came back from the user's editor. Editors end a file with a newline; one that was not there goes.
 pub(super) fn edited(state: &mut State, text: &str) -> Vec<Effect> {
-    let Some(Layer::Edit(edit)) = state.layers.last_mut() else { return Vec::new() };
+    let Some(Layer::Edit(edit)) = state.layers.last_mut() else { return label::edited(state, text) };
     let text = text.replace("\r\n", "\n");
     let kept = edit.text().ends_with('\n');
     let text = text.strip_suffix('\n').filter(|_| !kept).unwrap_or(&text);

@@ -63,8 +63,12 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Critiqued { ticket, verdicts } => {
             let mut effects = Vec::new();
             let ids: Vec<TakeId> = critiques(state, ticket).collect();
+            let ahead = matches!(state.running.get(&ticket), Some(Job::Ahead(..)));
             for (id, verdict) in ids.into_iter().zip(verdicts) {
                 complete(state, id, verdict);
+                if ahead {
+                    continue;
+                }
                 effects.extend(jobs::re_encode(state, id));
                 effects.extend(jobs::details(state, id));
             }
@@ -92,7 +96,8 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
 
 /// The takes that a ticket writes critiques for; none if it is stale.
 fn critiques(state: &State, ticket: Ticket) -> impl Iterator<Item = TakeId> + use<> {
-    let job = state.running.get(&ticket).copied().filter(|job| matches!(job, Job::Critique(..)));
+    let job = state.running.get(&ticket).copied();
+    let job = job.filter(|job| matches!(job, Job::Critique(..) | Job::Ahead(..)));
     job.into_iter().flat_map(Job::takes)
 }
 
@@ -170,7 +175,7 @@ pub(super) fn came_to_nothing(state: &mut State, job: Job, error: &str) {
     match job {
         Job::Load(ModelId(0)) => state.model = ModelState::Failed(error.to_owned()),
         Job::Load(_) => compare::failed(state, error),
-        Job::Critique(..) => {
+        Job::Critique(..) | Job::Ahead(..) => {
             for id in job.takes() {
                 state.takes.end(id, Phase::Failed(error.to_owned()));
             }

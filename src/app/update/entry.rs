@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ratatui_textarea::{Input, Key as AreaKey};
 
-use super::{edit, jobs};
+use super::{edit, jobs, label};
 use crate::app::{Answers, Code, Effect, Entry, Example, Field, Key, Layer, ModelState, Origin, State};
 use crate::checkpoint::Prompt;
 
@@ -22,6 +22,7 @@ pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
     let area = match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => Some(entry.area_mut()),
         Some(Layer::Edit(edit)) => Some(&mut edit.area),
+        Some(Layer::Writing(writing)) => Some(&mut writing.area),
         _ => None,
     };
     if let Some(area) = area {
@@ -54,6 +55,7 @@ pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
             _ => drop(area.input(input)),
         }
     }
+    label::changed(state);
     edit::changed(state)
 }
 
@@ -71,6 +73,10 @@ pub(super) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
         Some(Layer::Edit(edit)) => {
             edit.area.insert_str(text);
             return edit::changed(state);
+        }
+        Some(Layer::Writing(writing)) => {
+            writing.area.insert_str(text);
+            label::changed(state);
         }
         Some(Layer::Line(line)) => line.text.push_str(text.lines().next().unwrap_or_default()),
         Some(Layer::Palette(palette)) => {
@@ -126,6 +132,7 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
         answers: Answers::One(Arc::from(answer)),
         origin: Origin::Typed,
         hint: None,
+        extra: Arc::default(),
         fault: None,
     });
     super::act::select(state, state.examples.len() - 1);

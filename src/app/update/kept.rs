@@ -1,9 +1,10 @@
 //! What a session gives back at the start: examples that were typed, takes with their critiques, where the screen stood.
 
-use super::{act, engine};
+use super::{act, engine, label};
 use crate::app::ledger::BY_USER;
 use crate::app::{
-    Answers, Effect, Example, How, Keeping, Origin, Phase, ReEncoded, Side, State, Take, TakeId, Token,
+    Answers, Effect, Example, How, Keeping, Origin, Phase, ReEncoded, Screen, Side, State, Take, TakeId,
+    Token,
 };
 use crate::checkpoint::Reading;
 use crate::engine::{Alternative, CritiqueText, Input, Stopped, Timing, TokenCount, Verdict};
@@ -66,6 +67,11 @@ pub(super) fn fit(state: &mut State, from: usize) {
             Some(index) => {
                 let take = take(state, index, &kept);
                 let id = state.takes.restore(take);
+                let judged = &kept.record.judged;
+                if let Some(judged) = judged.iter().find(|j| j.reading == Reading::InPlace) {
+                    state.desk.critiques.insert(id, judged.critique.clone());
+                }
+                label::scored(state, id);
                 state.show(id);
             }
             None => state.returned.takes.push(kept),
@@ -83,6 +89,12 @@ pub(super) fn fit(state: &mut State, from: usize) {
 }
 
 fn resume(state: &mut State, index: usize, view: &View) {
+    let label = view.screen == "label";
+    if label || state.screen == Screen::Label {
+        state.run_first = false;
+        state.screen = Screen::Label;
+        return label::resume(state, Some(index).filter(|_| label));
+    }
     act::select(state, index);
     if view.answer == 1 && state.example().is_some_and(Example::is_pair) {
         state.side = Side::Rejected;
@@ -127,6 +139,7 @@ fn typed(id: &str, kept: &session::Example) -> Example {
         answers,
         origin: Origin::Typed,
         hint: None,
+        extra: std::sync::Arc::default(),
         fault: None,
     }
 }

@@ -9,20 +9,29 @@ mod entry;
 mod find;
 mod jobs;
 mod kept;
+mod label;
 mod takes;
 mod teach;
 mod tokens;
 
 use super::keymap::Lookup;
-use super::{Anchor, Effect, Key, Layer, ModelState, Msg, State};
+use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, Screen, State};
 
 pub use jobs::start;
 pub use kept::{Kept, KeptTake};
+pub use label::figure;
 
 /// Changes the state by what happened; returns what is to be done.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = happened(state, msg);
-    effects.extend(state.takes.changes().into_iter().map(|(id, change)| Effect::Keep(id, change)));
+    effects.extend(label::ahead(state));
+    for (id, change) in state.takes.changes() {
+        if change == Change::Ended {
+            label::scored(state, id);
+        }
+        effects.push(Effect::Keep(id, change));
+    }
+    label::look(state);
     effects
 }
 
@@ -42,6 +51,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             let from = state.examples.len();
             state.examples.extend(examples);
             kept::fit(state, from);
+            label::examples(state);
             engine::run_first(state)
         }
         Msg::Engine(event) => engine::event(state, event),
@@ -78,6 +88,12 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.unsaved = (waiting, error);
             Vec::new()
         }
+        Msg::Session(pen) => {
+            label::session(state, pen);
+            Vec::new()
+        }
+        Msg::Journal(entries, all) => label::journal(state, entries, all),
+        Msg::Adopted(take, name) => label::adopted(state, take, name),
         Msg::Page(title, text) => {
             state.layers.push(Layer::Detail(title, text, usize::MAX));
             Vec::new()
@@ -122,15 +138,29 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             let typing = matches!(
                 state.layers.last(),
                 Some(
-                    Layer::Train(_) | Layer::Entry(_) | Layer::Edit(_) | Layer::Line(_) | Layer::Palette(_) | Layer::Search(_)
+                    Layer::Entry(_)
+                        | Layer::Train(_)
+                        | Layer::Edit(_)
+                        | Layer::Writing(_)
+                        | Layer::Line(_)
+                        | Layer::Palette(_)
+                        | Layer::Search(_)
+                        | Layer::Pairs(_)
+                        | Layer::Tags(..)
+                        | Layer::Review(_)
                 )
             );
+            if let (Some(Layer::Tags(..)), super::Code::Char(c @ '1'..='9')) = (state.layers.last(), key.code)
+            {
+                return label::toggle_tag(state, c.to_digit(10).map(|n| n as usize - 1));
+            }
+            let typing = typing || (state.layers.is_empty() && state.screen == Screen::Label);
             if first && !typing && digit(state, key) {
                 return Vec::new();
             }
             match state.layers.last() {
-                Some(Layer::Entry(_) | Layer::Edit(_)) => entry::type_key(state, key),
                 Some(Layer::Train(_)) => teach::type_key(state, key),
+                Some(Layer::Entry(_) | Layer::Edit(_) | Layer::Writing(_)) => entry::type_key(state, key),
                 Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),
                 Some(Layer::Search(_)) => {

@@ -40,7 +40,13 @@ type Side<'a> = (&'a [f32], &'a [f32]);
 
 impl Divergence {
     /// Calls `f` with each chunk's first row, its number of rows, and the capped logits of both sides.
-    fn chunks(&self, p: Side<'_>, q: Side<'_>, width: usize, mut f: impl FnMut(usize, usize, &mut [f32], &[f32])) {
+    fn chunks(
+        &self,
+        p: Side<'_>,
+        q: Side<'_>,
+        width: usize,
+        mut f: impl FnMut(usize, usize, &mut [f32], &[f32]),
+    ) {
         let (m, vocab) = (p.0.len() / width, p.1.len() / width);
         let step = (LOGITS / vocab.max(1)).max(MIN_ROWS).min(m);
         let (mut ours, mut theirs) = (vec![0f32; step * vocab], vec![0f32; step * vocab]);
@@ -88,7 +94,13 @@ impl CustomOp2 for Divergence {
         "divergence"
     }
 
-    fn cpu_fwd(&self, h: &CpuStorage, lh: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        h: &CpuStorage,
+        lh: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let ((m, width), (vocab, _)) = (lh.shape().dims2()?, lw.shape().dims2()?);
         let mut out = vec![0f32; m];
         let (h, w) = (values(h, lh)?, values(w, lw)?);
@@ -105,7 +117,13 @@ impl CustomOp2 for Divergence {
         Ok((CpuStorage::F32(out), Shape::from(m)))
     }
 
-    fn bwd(&self, h: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        h: &Tensor,
+        w: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let ((m, width), vocab) = (h.dims2()?, w.dim(0)?);
         let grad = grad.contiguous()?;
         let mut dh = vec![0f32; if h.track_op() { m * width } else { 0 }];

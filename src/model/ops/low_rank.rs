@@ -18,7 +18,13 @@ pub fn linear(x: &Tensor, weight: &Tensor, a: &Tensor, b: &Tensor, scale: f64) -
     let ((_, input), (output, w)) = (x.dims2()?, weight.dims2()?);
     let ((rank, ai), (bo, br)) = (a.dims2()?, b.dims2()?);
     if (w, ai, bo, br) != (input, input, output, rank) {
-        bail!("low-rank: x {:?}, weight {:?}, a {:?}, b {:?}", x.shape(), weight.shape(), a.shape(), b.shape());
+        bail!(
+            "low-rank: x {:?}, weight {:?}, a {:?}, b {:?}",
+            x.shape(),
+            weight.shape(),
+            a.shape(),
+            b.shape()
+        );
     }
     let op = LowRank { weight: weight.contiguous()?.detach(), scale: scale as f32, inner: OnceLock::new() };
     x.contiguous()?.apply_op3(&a.contiguous()?, &b.contiguous()?, op)
@@ -46,7 +52,15 @@ impl CustomOp3 for LowRank {
         let mut y = with_values(&self.weight, |w| {
             Ok(new_product((n, input, output), Mat::rows(x, input), Mat::rows(w, input).t(), true))
         })?;
-        product((n, rank, output), Mat::rows(&inner, rank), Mat::rows(b, rank).t(), &mut y, output, true, true);
+        product(
+            (n, rank, output),
+            Mat::rows(&inner, rank),
+            Mat::rows(b, rank).t(),
+            &mut y,
+            output,
+            true,
+            true,
+        );
         self.inner.set(inner).ok();
         Ok((CpuStorage::F32(y), Shape::from((n, output))))
     }
@@ -76,7 +90,8 @@ impl CustomOp3 for LowRank {
                 found.0 = Some(Tensor::from_vec(dx, (n, input), x.device())?);
             }
             if a.track_op() {
-                let da = new_product((rank, n, input), Mat::rows(&dh, rank).t(), Mat::rows(x_values, input), true);
+                let da =
+                    new_product((rank, n, input), Mat::rows(&dh, rank).t(), Mat::rows(x_values, input), true);
                 found.1 = Some(Tensor::from_vec(da, (rank, input), a.device())?);
             }
             if b.track_op() {

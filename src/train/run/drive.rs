@@ -39,7 +39,9 @@ pub fn run(
     config.shards = config.shards.or_else(|| known.as_ref().map(|k| k.shards));
     let params = start.params(&config)?;
     let expected = plan(job, start, &params, &rows);
-    if job.check_memory && let Some(why) = expected.too_large(estimate::available_mib()) {
+    if job.check_memory
+        && let Some(why) = expected.too_large(estimate::available_mib())
+    {
         return Err(Error::Usage(format!(
             "this run does not fit into memory: {why}. --ignore-memory begins it anyway"
         )));
@@ -147,7 +149,9 @@ pub fn run(
     let records = metrics::read(&out.join("metrics.jsonl"))?;
     // A run killed after its end came goes the same way again.
     let ended = ended.or_else(|| position.watched.overfits(&config).filter(|_| position.step < steps));
-    if let Some((step, _)) = position.watched.best().filter(|(step, _)| config.patience > 0 && *step != position.step) {
+    if let Some((step, _)) =
+        position.watched.best().filter(|(step, _)| config.patience > 0 && *step != position.step)
+    {
         state::load_best(&best, &trainer, step)?;
         say(Event::Note(format!("result/ takes the weights of step {step}, the best on the rows held out")));
     }

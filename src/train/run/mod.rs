@@ -10,8 +10,8 @@ mod rows;
 pub mod samples;
 pub mod state;
 pub mod status;
-mod tensors;
 mod tensorboard;
+mod tensors;
 mod watch;
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -65,8 +65,7 @@ impl Sources {
         let mut data = Data::read(&job.data, config.method)?;
         let read = |files: &[std::path::PathBuf]| Data::read(files, config.method);
         let valid = if job.valid.is_empty() { None } else { Some(read(&job.valid)?) };
-        let replay =
-            config.replay.as_ref().map(|r| read(std::slice::from_ref(&r.file))).transpose()?;
+        let replay = config.replay.as_ref().map(|r| read(std::slice::from_ref(&r.file))).transpose()?;
         let mut held = valid.as_ref().map(|v| v.pairs.clone()).unwrap_or_default();
         if config.held_out > 0.0 {
             let all = std::mem::take(&mut data.pairs);

@@ -121,7 +121,8 @@ pub fn save_best(dir: &Path, trainer: &Trainer, step: usize) -> Result<()> {
     let to = path(dir, step);
     if !to.exists() {
         disk::publish(&to, "best", |aside| {
-            let weights = trainer.params.trainable().map(|(n, v)| (n.to_owned(), Numbers::Tensor(v))).collect();
+            let weights =
+                trainer.params.trainable().map(|(n, v)| (n.to_owned(), Numbers::Tensor(v))).collect();
             tensors::write(&aside.join(WEIGHTS), &weights)
         })?;
     }
@@ -139,9 +140,10 @@ pub fn load_best(dir: &Path, trainer: &Trainer, step: usize) -> Result<()> {
     let file = path(dir, step).join(WEIGHTS);
     let mut weights = tensors::read(&file)?;
     for (name, var) in trainer.params.trainable() {
-        let (shape, values) = weights.remove(name).filter(|(shape, _)| shape == var.dims()).ok_or_else(|| {
-            Error::invalid(file.display().to_string(), format!("no {name}"), "what the run wrote", "")
-        })?;
+        let (shape, values) =
+            weights.remove(name).filter(|(shape, _)| shape == var.dims()).ok_or_else(|| {
+                Error::invalid(file.display().to_string(), format!("no {name}"), "what the run wrote", "")
+            })?;
         var.set(&Tensor::from_vec(values, shape, var.device())?.to_dtype(var.dtype())?)?;
     }
     Ok(())

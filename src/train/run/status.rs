@@ -133,7 +133,9 @@ pub fn host() -> String {
 }
 
 fn boot() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|t| t.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|t| t.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Field 22 of /proc/PID/stat; the name before it may hold anything, so counting begins behind its last bracket. A zombie

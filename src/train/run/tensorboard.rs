@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-
 use super::metrics::Record;
 use crate::disk::failed;
 use crate::{Error, Result};
@@ -50,7 +49,8 @@ impl Events {
         let mut summary = Vec::new();
         for (name, value) in row.as_object().into_iter().flatten() {
             let Some(number) = value.as_f64().filter(|_| name != "step") else { continue };
-            let tag = name.strip_prefix("eval_").map_or_else(|| format!("train/{name}"), |n| format!("eval/{n}"));
+            let tag =
+                name.strip_prefix("eval_").map_or_else(|| format!("train/{name}"), |n| format!("eval/{n}"));
             let mut scalar = Vec::new();
             bytes(&mut scalar, 1, tag.as_bytes());
             varint(&mut scalar, (2 << 3) | 5);

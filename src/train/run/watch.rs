@@ -66,7 +66,11 @@ impl Watched {
         }
         Err(Error::invalid(
             format!("step {step}"),
-            format!("exploding gradients: a norm of {norm:.3e}, {IN_A_ROW} steps in a row above {} times {median:.3e}, the median of the last {}", config.explosion, sorted.len()),
+            format!(
+                "exploding gradients: a norm of {norm:.3e}, {IN_A_ROW} steps in a row above {} times {median:.3e}, the median of the last {}",
+                config.explosion,
+                sorted.len()
+            ),
             "gradients of about the size they had",
             "The last checkpoint is kept. Lower the learning rate, raise the warm-up, or look at the rows of these steps \
              (`explosion = 0` switches this off).",

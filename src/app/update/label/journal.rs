@@ -1,0 +1,81 @@
+//! What the session tells: who works here, what everybody has said, under which name it knows a take.
+
+use super::{begin, place, write};
+use crate::app::ledger::side_index;
+use crate::app::{Effect, Keeping, Screen, State, TakeId};
+use crate::session::{Entry, Event, EventId, Pen, Progress, Review};
+
+/// A session is there.
+pub(in crate::app::update) fn session(state: &mut State, pen: Pen) {
+    (state.desk.pen, state.desk.opening) = (Some(pen), false);
+    state.keeping = Keeping::Loading;
+}
+
+/// Events came: of others, own ones that are saved, or all there were.
+pub(in crate::app::update) fn journal(state: &mut State, entries: Vec<Entry>, all: bool) -> Vec<Effect> {
+    if state.desk.book.insert(entries) > 0 {
+        state.desk.stale = true;
+    }
+    if all {
+        state.desk.read = true;
+        if state.screen == Screen::Label {
+            begin(state, None);
+        } else {
+            examples(state);
+        }
+    }
+    Vec::new()
+}
+
+/// Examples that came since: their contents, and their places at the end of the queue.
+pub(in crate::app::update) fn examples(state: &mut State) {
+    if state.desk.pen.is_none() {
+        return;
+    }
+    let from = state.desk.digests.len();
+    for (index, example) in state.examples.iter().enumerate().skip(from) {
+        let digest = example.fault.is_none().then(|| example.kept().object().digest);
+        if let Some(digest) = &digest {
+            state.desk.places.entry(digest.clone()).or_insert(index);
+        }
+        state.desk.digests.push(digest);
+    }
+    if from < state.examples.len() && state.screen == Screen::Label && state.desk.read {
+        let first = state.desk.queue.is_empty();
+        super::requeue(state);
+        if first {
+            begin(state, None);
+        }
+    }
+}
+
+/// The session's name of a take: the label takes it over, and its words are what to train on.
+pub(in crate::app::update) fn adopted(state: &mut State, id: TakeId, name: Option<EventId>) -> Vec<Effect> {
+    let Some(name) = name else {
+        state.note = Some("the take is not kept yet: once more, please".into());
+        return Vec::new();
+    };
+    super::examples(state);
+    let Some((example, answer, words)) =
+        state.takes.get(id).map(|take| (take.example, side_index(take.side), take.words()))
+    else {
+        return Vec::new();
+    };
+    let Some(mut label) = super::current(state, example) else { return Vec::new() };
+    label.adopted = Some(name);
+    // The rewards were on the screen.
+    label.revealed |= label.state != Progress::Submitted;
+    let review = Review {
+        example: label.example.clone(),
+        answer,
+        critique: None,
+        agrees: None,
+        sentences: Vec::new(),
+        correction: Some(words),
+    };
+    let mut effects = place(state, example);
+    let events = vec![Event::Label(Box::new(label)), Event::Review(Box::new(review))];
+    effects.extend(write(state, Event::Bulk { events }, Vec::new()));
+    state.note = Some("adopted: this critique is yours in Label (u there takes it back)".into());
+    effects
+}

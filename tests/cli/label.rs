@@ -1,0 +1,101 @@
+//! `outloud label` without a screen: choices in, events into the session, answers and status out.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ROWS: &str = "\
+{\"id\":\"a\",\"prompt\":\"1 + 1?\",\"chosen\":\"2\",\"rejected\":\"3\"}
+{\"id\":\"b\",\"prompt\":\"2 + 2?\",\"chosen\":\"4\",\"rejected\":\"5\"}
+{\"id\":\"c\",\"prompt\":\"3 + 3?\",\"chosen\":\"6\",\"rejected\":\"7\"}
+";
+
+/// Answers, status, exit status.
+fn label(home: &Path, by: &str, lines: &[Value]) -> (Vec<Value>, Value, i32) {
+    let rows = home.join("rows.jsonl");
+    std::fs::write(&rows, ROWS).unwrap();
+    let session = home.join("session");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .args(["label", "--annotator", by, "--session"])
+        .arg(&session)
+        .arg(&rows)
+        .env("HOME", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for line in lines {
+        writeln!(input, "{line}").unwrap();
+    }
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let status = answers.pop().unwrap()["status"].clone();
+    (answers, status, output.status.code().unwrap())
+}
+
+#[test]
+fn choices_become_events_and_the_status_tells_of_them() {
+    let home = TempDir::new().unwrap();
+    let lines = [
+        json!({"id": "a", "choice": "chosen-much", "reasons": ["wrong fact"], "seconds": 12.5}),
+        json!({"row": 1, "choice": -1, "note": "hm", "flag": true}),
+        json!({"id": "c", "state": "skipped"}),
+        json!({"id": "a", "correction": {"answer": 1, "text": "It is 2, not 3."}}),
+    ];
+    let (answers, status, exit) = label(home.path(), "ana", &lines);
+    assert_eq!(exit, 0, "{answers:?}");
+    let said: Vec<(&str, &str)> =
+        answers.iter().map(|a| (a["id"].as_str().unwrap(), a["state"].as_str().unwrap())).collect();
+    assert_eq!(said, [("a", "submitted"), ("b", "submitted"), ("c", "skipped"), ("a", "submitted")]);
+    assert_eq!((&answers[1]["choice"], &answers[2]["choice"]), (&json!("rejected"), &Value::Null));
+    for (key, value) in [("pairs", 3), ("submitted", 2), ("skipped", 1), ("pending", 0), ("conflicts", 0)] {
+        assert_eq!(status[key], value, "{key}: {status}");
+    }
+    // A second annotator, by the content's name; they are apart over one of two.
+    let example = answers[0]["example"].clone();
+    let lines = [json!({"example": example, "choice": 2}), json!({"id": "b", "choice": "chosen"})];
+    let (_, status, exit) = label(home.path(), "ben", &lines);
+    assert_eq!((exit, &status["conflicts"], &status["pending"]), (0, &json!(1), &json!(1)));
+    assert_eq!(status["agreement"]["raw"]["value"], 0.5);
+    assert_eq!(status["annotators"], json!(["ana", "ben"]));
+    // Settled, then undone.
+    let (_, status, _) =
+        label(home.path(), "ben", &[json!({"id": "b", "choice": "tie", "adjudicates": true})]);
+    assert_eq!(status["conflicts"], 0);
+    let (answers, status, _) = label(home.path(), "ben", &[json!({"undo": true})]);
+    assert!(answers[0]["undone"].is_string());
+    assert_eq!(status["conflicts"], 1);
+    let folder = outloud::session::Folder::existing(&home.path().join("session")).unwrap();
+    assert_eq!(outloud::session::check(&folder, true).unwrap().problems, []);
+}
+
+#[test]
+fn a_wrong_line_is_named_and_the_others_count() {
+    let home = TempDir::new().unwrap();
+    let lines = [
+        json!({"id": "nobody", "choice": "tie"}),
+        json!({"id": "a", "choice": "left"}),
+        json!({"id": "a", "chioce": "tie"}),
+        json!({"choice": "tie"}),
+        json!({"id": "b", "correction": {"answer": 2, "text": "x"}}),
+        json!({"undo": true}),
+        json!({"id": "b", "choice": "tie"}),
+    ];
+    let (answers, status, exit) = label(home.path(), "ana", &lines);
+    assert_eq!((exit, &status["submitted"]), (1, &json!(1)));
+    let says = ["nobody: no such pair", "chosen-much", "chioce", "no id", "answer 2 of 2", "nothing to undo"];
+    for ((answer, says), line) in answers.iter().zip(says).zip(1..) {
+        assert_eq!(answer["line"], line);
+        assert!(answer["error"].as_str().unwrap().contains(says), "{answer}: {says}");
+    }
+    assert_eq!(answers[6]["choice"], "tie");
+    let (answers, status, exit) = label(home.path(), "ana", &[]);
+    assert_eq!((answers.len(), exit, &status["submitted"]), (0, 0, &json!(1)), "only the status");
+}

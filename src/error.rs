@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), said(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -61,5 +61,17 @@ impl Error {
         fix: impl Into<String>,
     ) -> Self {
         Self::Invalid { place: place.into(), found: found.into(), expected: expected.into(), fix: fix.into() }
+    }
+}
+
+/// What the operating system said; where that leaves one helpless, what to do.
+fn said(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    match error.kind() {
+        AlreadyExists | NotADirectory => {
+            "found a file, expected a folder. Give another path, or move the file away.".into()
+        }
+        IsADirectory => "found a folder, expected a file. Give the path of a file.".into(),
+        _ => error.to_string(),
     }
 }

@@ -318,6 +318,29 @@ fn two_models_work_side_by_side_and_one_can_go() {
     let refused = small.load(ModelId(2), &fixture("cloud-qwen2-tiny")).unwrap_err();
     assert!(refused.contains("unload"), "{refused}");
     small.critique(APPLES, &options).one();
+    // Told from the sizes, before a weight is read: reading these would find that they are no numbers.
+    let broken = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(fixture("cloud-qwen2-tiny")).unwrap().map(Result::unwrap) {
+        if file.file_type().unwrap().is_dir() {
+            let to = broken.path().join(file.file_name());
+            std::fs::create_dir(&to).unwrap();
+            for inner in std::fs::read_dir(file.path()).unwrap().map(Result::unwrap) {
+                std::fs::copy(inner.path(), to.join(inner.file_name())).unwrap();
+            }
+        } else {
+            std::fs::copy(file.path(), broken.path().join(file.file_name())).unwrap();
+        }
+    }
+    let weights = broken.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[header..].fill(0xff);
+    std::fs::write(&weights, bytes).unwrap();
+    let refused = small.load(ModelId(2), broken.path()).unwrap_err();
+    assert!(refused.contains("unload"), "{refused}");
+    let mut large = Running::start(EngineConfig::default(), &fixture("cloud-llama-tiny"));
+    let read = large.load(ModelId(2), broken.path()).unwrap_err();
+    assert!(!read.contains("unload") && read.contains("model.safetensors"), "{read}");
 }
 
 #[test]

@@ -235,6 +235,38 @@ fn a_panic_of_the_screen_restores_the_terminal_and_names_the_report() {
 }
 
 #[test]
+fn a_panic_in_the_loop_restores_the_terminal() {
+    let mut terminal = Terminal::child("child_whose_loop_panics", (100, 30));
+    let before = terminal.modes_before.clone();
+    // Rust's own status of a panic.
+    assert_eq!(terminal.exit(), 101);
+    assert!(terminal.sent().contains("Inspect"), "the screen was there");
+    terminal.assert_restored();
+    assert_eq!(terminal.modes(), before);
+    let text = terminal.text();
+    assert!(text.contains("a fault of the program, not yours: in the middle of the loop"), "{text}");
+    assert!(text.contains("The report is in") && text.contains("panic-"), "{text}");
+}
+
+#[test]
+fn what_dependencies_note_goes_to_the_log_not_to_the_screen() {
+    let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let mut terminal = Terminal::child_at(&home, "child_whose_dependencies_note", (100, 30));
+    terminal.wait_for(FINISHED);
+    terminal.settle();
+    let sent = terminal.sent();
+    assert!(!sent.contains("noted by log") && !sent.contains("noted by tracing"));
+    terminal.keys("gL");
+    terminal.wait_for("noted by log");
+    terminal.wait_for("noted by tracing");
+    terminal.keys("qq");
+    assert_eq!(terminal.exit(), 0);
+    let log = std::fs::read_to_string(home.path().join("outloud/outloud.log")).unwrap();
+    assert!(log.contains("noted by log from=\"tokenizers\""), "{log}");
+    assert!(log.contains("noted by tracing"), "{log}");
+}
+
+#[test]
 fn one_more_token_costs_at_most_200_bytes() {
     for size in [(80, 24), (120, 40), (160, 45)] {
         let mut terminal = Terminal::child("child_at_a_slow_pace", size);
@@ -291,6 +323,51 @@ fn child_whose_screen_panics() {
     let _guard = outloud::tui::terminal::Guard::take(outloud::tui::terminal::Taken::ScreenAndMouse).unwrap();
     println!("something on the screen");
     panic!("on purpose");
+}
+
+/// Panics, once, at a token that the loop takes: the loop notes every event.
+struct Trap(std::sync::atomic::AtomicBool);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Trap {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Seen(bool);
+        impl tracing::field::Visit for Seen {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 |= format!("{value:?}").starts_with("Token");
+            }
+        }
+        let mut seen = Seen(false);
+        event.record(&mut seen);
+        assert!(
+            !seen.0 || self.0.swap(true, std::sync::atomic::Ordering::SeqCst),
+            "in the middle of the loop"
+        );
+    }
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by a_panic_in_the_loop_restores_the_terminal"]
+fn child_whose_loop_panics() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let trap = Trap(std::sync::atomic::AtomicBool::new(false));
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(trap)).unwrap();
+    // The harness would catch it.
+    let thread = std::thread::spawn(|| child(|script| script.pace = Duration::from_millis(20)));
+    std::process::exit(if thread.join().is_err() { 101 } else { 1 });
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by what_dependencies_note_goes_to_the_log_not_to_the_screen"]
+fn child_whose_dependencies_note() {
+    std::thread::spawn(|| {
+        // The log is opened some time after the start.
+        for _ in 0..1000 {
+            std::thread::sleep(Duration::from_millis(300));
+            log::warn!(target: "tokenizers", "noted by log");
+            tracing::warn!("noted by tracing");
+        }
+    });
+    child(|script| script.pace = Duration::from_millis(50));
 }
 
 #[test]

@@ -57,6 +57,19 @@ fn a_row_with_everything() {
 }
 
 #[test]
+fn an_id_is_never_rounded() {
+    let id = |text: &str| {
+        let line = format!(r#"{{"id": {text}, "prompt": "p", "answer": "a", "score": NaN}}"#);
+        rows(line).remove(0).id
+    };
+    assert_eq!(id("18446744073709551615"), json!(u64::MAX));
+    assert_eq!(id("-9223372036854775808"), json!(i64::MIN));
+    assert_eq!(id("123456789012345678901234567890"), json!("123456789012345678901234567890"));
+    assert_eq!(id("-98765432109876543210"), json!("-98765432109876543210"));
+    assert_eq!((id("1.5"), id("1e3")), (json!(1.5), json!(1000.0)));
+}
+
+#[test]
 fn a_critique_goes_to_the_engine_as_ids_first() {
     let with = |fields: Value| {
         let mut row = json!({"prompt": "p", "answer": "a"});

@@ -16,6 +16,8 @@ mod fuzz;
 mod keeping;
 #[path = "tui/labelling.rs"]
 mod labelling;
+#[path = "tui/mouse.rs"]
+mod mouse;
 #[path = "tui/snapshots.rs"]
 mod snapshots;
 #[path = "tui/stage.rs"]

@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use ratatui_textarea::TextArea;
-
-use super::{Example, Side, State, Take, TakeId};
+use super::{Example, Side, State, Take, TakeId, TextBox};
 use crate::label::{Agreement, Calibration, Order, Pace, Scores, order};
 use crate::session::{Book, Digest, Entry, Event, EventId, Label, Pen, Progress, Review};
 
@@ -222,7 +220,7 @@ pub struct Writing {
     /// Of which example.
     pub example: usize,
     /// The text.
-    pub area: TextArea<'static>,
+    pub area: TextBox,
     /// As it was in the beginning.
     pub was: String,
     /// As it was kept last.
@@ -234,7 +232,7 @@ pub struct Writing {
 impl Writing {
     /// The text as it stands.
     pub fn text(&self) -> String {
-        self.area.lines().join("\n")
+        self.area.text()
     }
 }
 

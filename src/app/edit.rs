@@ -1,8 +1,6 @@
 //! A text being edited in place: the answer, the critique or the critique prompt.
 
-use ratatui_textarea::{CursorMove, TextArea};
-
-use super::TakeId;
+use super::{TakeId, TextBox};
 
 /// What is edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +19,7 @@ pub struct Edit {
     /// What is edited.
     pub part: Part,
     /// The text, with its cursor, selection and history.
-    pub area: TextArea<'static>,
+    pub area: TextBox,
     /// The text as it was.
     pub was: String,
     /// The take it was made from.
@@ -33,47 +31,18 @@ pub struct Edit {
 impl Edit {
     /// An edit of `text` with the cursor before its `at`th character (or at its end).
     pub fn new(part: Part, text: String, at: Option<usize>, base: Option<TakeId>) -> Self {
-        let mut area = area(&text);
+        let mut area = TextBox::new(&text);
         if let Some(at) = at {
             let before: String = text.chars().take(at).collect();
             let row = before.matches('\n').count();
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-            let short = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-            area.move_cursor(CursorMove::Jump(short(row), short(column)));
+            area.go_to(row, column, false);
         }
         Self { part, area, was: text, base, take: None }
     }
 
     /// The text as it stands.
     pub fn text(&self) -> String {
-        self.area.lines().join("\n")
+        self.area.text()
     }
-
-    /// The text before the cursor.
-    pub fn before(&self) -> String {
-        let at = self.area.cursor();
-        let (row, column) = (at.0, at.1);
-        let mut text: String =
-            self.area.lines().iter().take(row).flat_map(|line| [line.as_str(), "\n"]).collect();
-        text.extend(self.area.lines().get(row).into_iter().flat_map(|line| line.chars().take(column)));
-        text
-    }
-
-    /// Puts another text in place of this one; the history knows the one before.
-    pub fn replace(&mut self, text: &str) {
-        self.area.cancel_selection();
-        self.area.move_cursor(CursorMove::Top);
-        self.area.move_cursor(CursorMove::Head);
-        self.area.delete_str(self.text().chars().count());
-        self.area.insert_str(text);
-    }
-}
-
-/// A field that begins with a text, the cursor at its end.
-pub(super) fn area(text: &str) -> TextArea<'static> {
-    let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
-    area.set_max_histories(10_000);
-    area.move_cursor(CursorMove::Bottom);
-    area.move_cursor(CursorMove::End);
-    area
 }

@@ -1,9 +1,6 @@
 //! What lies over the screen: help, text entry, an error in full, the palette, a question.
 
-use ratatui_textarea::TextArea;
-
-use super::edit::area;
-use super::{Edit, Pairs, Reviewing, Search, TakeId, Writing};
+use super::{Edit, Pairs, Reviewing, Search, TakeId, TextBox, Writing};
 
 /// A layer; the topmost gets the keys.
 #[derive(Clone, Debug)]
@@ -28,8 +25,8 @@ pub enum Layer {
     Judged,
     /// A line being typed.
     Line(Line),
-    /// A text in full: a title, lines, lines scrolled.
-    Detail(String, String, usize),
+    /// A text in full.
+    Detail(Page),
     /// Actions by name.
     Palette(Palette),
     /// The pairs of the Label screen.
@@ -44,6 +41,26 @@ pub enum Layer {
     Guidelines(usize),
     /// "Really quit?", and what would be lost.
     Quit(String),
+}
+
+/// A text in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What it is.
+    pub title: String,
+    /// Its lines.
+    pub text: String,
+    /// Lines scrolled.
+    pub scroll: usize,
+    /// What is looked for in it.
+    pub search: Option<Search>,
+}
+
+impl Page {
+    /// A page from its beginning.
+    pub fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { title: title.into(), text: text.into(), ..Self::default() }
+    }
 }
 
 /// The keys.
@@ -121,9 +138,9 @@ pub enum Field {
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The prompt.
-    pub prompt: TextArea<'static>,
+    pub prompt: TextBox,
     /// The answer.
-    pub answer: TextArea<'static>,
+    pub answer: TextBox,
     /// The field with the cursor.
     pub field: Field,
 }
@@ -131,11 +148,11 @@ pub struct Entry {
 impl Entry {
     /// An entry that begins with these texts.
     pub fn new(prompt: &str, answer: &str) -> Self {
-        Self { prompt: area(prompt), answer: area(answer), field: Field::Prompt }
+        Self { prompt: TextBox::new(prompt), answer: TextBox::new(answer), field: Field::Prompt }
     }
 
     /// The field with the cursor.
-    pub fn area_mut(&mut self) -> &mut TextArea<'static> {
+    pub fn area_mut(&mut self) -> &mut TextBox {
         match self.field {
             Field::Prompt => &mut self.prompt,
             Field::Answer => &mut self.answer,
@@ -144,7 +161,7 @@ impl Entry {
 
     /// Both texts as they stand.
     pub fn texts(&self) -> (String, String) {
-        (self.prompt.lines().join("\n"), self.answer.lines().join("\n"))
+        (self.prompt.text(), self.answer.text())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Change, Example, Focus, Kept, Key, Limits, TakeId};
+use super::{Change, Example, Focus, Kept, Key, Limits, TakeId, Target};
 use crate::engine::{Event, Request, Ticket};
 use crate::session::{Draft, Entry, EventId, Pen};
 
@@ -15,8 +15,10 @@ pub enum Msg {
     Paste(String),
     /// The mouse wheel turned over a pane; positive is down.
     Scroll(Option<Focus>, i32),
-    /// A pane was clicked.
-    Click(Focus),
+    /// A cell was clicked: the pane it lies in, and what stands there.
+    Click(Option<Focus>, Option<Target>),
+    /// The mouse was drawn, pressed, to what stands there.
+    Drag(Target),
     /// Examples were read.
     Examples(Vec<Example>),
     /// The thread that looks after runs told something.

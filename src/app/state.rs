@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compare, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Take, TakeId, Takes};
+use super::{
+    Compare, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Spot, Take, TakeId, Takes, Target,
+};
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
 
@@ -155,22 +157,33 @@ pub struct Limits {
     pub critique: usize,
     /// Most rows the topmost layer can be scrolled.
     pub layer: usize,
+    /// Rows of the topmost layer with which matches of its search begin.
+    pub layer_found: Vec<usize>,
     /// Index of the last row of the topmost list.
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
+    /// Whether both answers of a pair are on the screen with their critiques.
+    pub both_sides: bool,
     /// Most rows prompt, A and B of the Label screen can be scrolled.
     pub label: [usize; 3],
     /// Where the panes stand: left, top, right, bottom (exclusive).
-    pub panes: [Option<(Focus, [u16; 4])>; 3],
+    pub panes: Vec<(Focus, [u16; 4])>,
+    /// What stands where in them, for the mouse.
+    pub spots: Vec<Spot>,
 }
 
 impl Limits {
+    /// What stands at a cell: the last drawn wins.
+    pub fn target_at(&self, x: u16, y: u16) -> Option<Target> {
+        self.spots.iter().rev().find(|spot| spot.has(x, y)).map(|spot| spot.target)
+    }
+
     /// The pane at a cell.
     pub fn pane_at(&self, x: u16, y: u16) -> Option<Focus> {
         let inside =
             |[left, top, right, bottom]: [u16; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
-        self.panes.iter().flatten().find(|(_, area)| inside(*area)).map(|(focus, _)| *focus)
+        self.panes.iter().find(|(_, area)| inside(*area)).map(|(focus, _)| *focus)
     }
 }
 
@@ -335,7 +348,12 @@ impl State {
 
     /// The take whose critique is on the screen: the shown one or, while that is a draft, the one it was made from.
     pub fn critique_take(&self) -> Option<(&Take, bool)> {
-        let mut take = self.take()?;
+        self.critique_take_of(self.side)
+    }
+
+    /// The same for an answer of the shown example.
+    pub fn critique_take_of(&self, side: Side) -> Option<(&Take, bool)> {
+        let mut take = self.take_of(self.selected, side)?;
         let stale = take.phase == super::Phase::Draft;
         while take.phase == super::Phase::Draft {
             take = self.takes.get(take.parent?)?;
@@ -343,13 +361,20 @@ impl State {
         Some((take, stale))
     }
 
-    /// The ticket under which the critique on the screen is being written.
-    pub fn streaming(&self) -> Option<Ticket> {
-        let (shown, _) = self.critique_take()?;
-        let writes = |(_, job): &(&Ticket, &Job)| {
-            matches!(job, Job::Critique(..)) && job.takes().any(|id| id == shown.id)
+    /// The tickets under which the critiques on the screen are being written.
+    pub fn streaming(&self) -> Vec<Ticket> {
+        let of = |side| self.critique_take_of(side).map(|(take, _)| take.id);
+        let shown: Vec<TakeId> = match self.screen {
+            Screen::Compare => self.compared().iter().flatten().map(|take| take.id).collect(),
+            _ if self.limits.both_sides => {
+                [of(Side::Chosen), of(Side::Rejected)].into_iter().flatten().collect()
+            }
+            _ => of(self.side).into_iter().collect(),
         };
-        self.running.iter().find(writes).map(|(ticket, _)| *ticket)
+        let writes = |(_, job): &(&Ticket, &Job)| {
+            matches!(job, Job::Critique(..)) && job.takes().any(|id| shown.contains(&id))
+        };
+        self.running.iter().filter(writes).map(|(ticket, _)| *ticket).collect()
     }
 
     /// Whether the screen lags behind the engine by more than a blink: what is told of it would flicker otherwise.
@@ -359,10 +384,20 @@ impl State {
 
     /// Prompt and answer on the screen.
     pub fn input(&self) -> Option<Input> {
-        match self.take() {
+        self.input_of(self.side)
+    }
+
+    /// Prompt and an answer of the shown example.
+    pub fn input_of(&self, side: Side) -> Option<Input> {
+        match self.take_of(self.selected, side) {
             Some(take) => Some(take.input.clone()),
-            None => self.example().map(|e| e.input(self.side)),
+            None => self.example().map(|e| e.input(side)),
         }
+    }
+
+    /// Whether a pair is on the screen.
+    pub fn is_pair(&self) -> bool {
+        self.example().is_some_and(Example::is_pair)
     }
 
     /// The model's facts, once it is there.
@@ -385,6 +420,19 @@ impl State {
     /// Whether the model writes no critiques.
     pub fn is_classic(&self) -> bool {
         self.info().is_some_and(|i| i.spec.method == Method::Classic)
+    }
+
+    /// How a take came about, in a few words: also that its answer is another one than that of the take before.
+    pub fn how(&self, take: &Take) -> String {
+        let words = take.how.words();
+        let before = take.parent.and_then(|id| self.takes.get(id));
+        let edited = take.how != super::How::Edited && before.is_some_and(|b| b.input != take.input);
+        if edited { format!("answer edited, {words}") } else { words }
+    }
+
+    /// A take's name, or its number with how it came about.
+    pub fn title(&self, take: &Take) -> String {
+        take.name.clone().unwrap_or_else(|| format!("#{} {}", take.id.0 + 1, self.how(take)))
     }
 
     /// Shows a take at its example's answer.

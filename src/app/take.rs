@@ -244,14 +244,6 @@ impl Take {
         self.tokens.iter().take_while(|t| t.stop_here.is_some() && t.probability.is_some()).count()
     }
 
-    /// Its name, or its number with how it came about.
-    pub fn title(&self) -> String {
-        match &self.name {
-            Some(name) => name.clone(),
-            None => format!("#{} {}", self.id.0 + 1, self.how.words()),
-        }
-    }
-
     /// What sets this take apart from a greedy one of the text as it came: for a number shown away from its critique.
     pub fn manner(&self) -> String {
         match (&self.how, self.phase.is_running()) {

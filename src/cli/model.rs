@@ -63,7 +63,7 @@ pub fn source(model: &str) -> Result<ModelSource> {
     }
     let found = if path.exists() { "a file" } else { "nothing there" };
     Err(Error::invalid(
-        format!("--model {model}"),
+        format!("MODEL `{model}`"),
         found,
         "a checkpoint folder (config.json, safetensors, tokenizer.json) or `demo`",
         "Give the folder; a model on a hub has to be downloaded first.",

@@ -78,6 +78,11 @@ impl ReadingArgs {
     pub fn options(&self) -> Result<ScoreOptions> {
         let critique_prompt = match self.critique_prompt.as_deref() {
             Some(text) => Some(match text.strip_prefix('@') {
+                Some("") => {
+                    return Err(Error::Usage(
+                        "--critique-prompt @ names no file; write @FILE, or the text itself".into(),
+                    ));
+                }
                 Some(path) => std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?,
                 None => text.to_owned(),
             }),

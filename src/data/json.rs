@@ -19,7 +19,9 @@ const UNICODE: &str = "Unicode text";
 pub fn parse(bytes: &[u8]) -> Result<Value, Fault> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Err(not_utf8(bytes)) };
     // Nearly all rows are plain JSON.
-    if let Ok(value) = serde_json::from_str(text) {
+    if let Ok(value) = serde_json::from_str::<Value>(text)
+        && !value.get("id").is_some_and(Value::is_f64)
+    {
         return Ok(value);
     }
     let (value, lone) = loose(text, false)
@@ -230,6 +232,10 @@ impl<'a> Parser<'a> {
             "False" if self.python => Value::Bool(false),
             "None" | "nan" | "inf" | "-inf" if self.python => Value::Null,
             "array" if self.python => return self.array(depth),
+            // A row's id is its name: where no integer type holds the number, it stays digit for digit, as text.
+            _ if depth == 1 && self.column.as_deref() == Some("id") && is_long(word) => {
+                Value::String(word.into())
+            }
             _ => match serde_json::from_str::<Number>(word) {
                 Ok(number) => Value::Number(number),
                 Err(_) if infinite(word) => Value::Null,
@@ -334,6 +340,14 @@ impl<'a> Parser<'a> {
         self.at += len;
         Ok(())
     }
+}
+
+/// A whole number that neither 64-bit type holds.
+fn is_long(word: &str) -> bool {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && serde_json::from_str::<Number>(word).is_ok_and(|n| n.is_f64())
 }
 
 fn infinite(word: &str) -> bool {

@@ -29,15 +29,34 @@ pub struct Loaded {
 /// slower, as the weights are packed anew each time).
 const STEP_FLOPS: usize = 250_000_000_000;
 
-impl Loaded {
-    /// Loads a model and checks it.
+/// A model that was found, its weights not read yet.
+pub struct Found {
+    begun: Instant,
+    device: Device,
+    checkpoint: Checkpoint,
+}
+
+impl Found {
+    /// Looks at a model's files.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or a device that is not there.
-    pub fn load(source: &ModelSource, choice: DeviceChoice, cache_bytes: usize) -> Result<Self> {
-        let start = Instant::now();
-        let device = device(choice)?;
-        let checkpoint = source.open()?;
+    pub fn open(source: &ModelSource, choice: DeviceChoice) -> Result<Self> {
+        let begun = Instant::now();
+        Ok(Self { begun, device: device(choice)?, checkpoint: source.open()? })
+    }
+
+    /// Bytes its weights will take at most: computed in f32.
+    pub fn bytes(&self) -> usize {
+        self.checkpoint.parameters().saturating_mul(DType::F32.size_in_bytes())
+    }
+
+    /// Reads the weights and checks them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the weights.
+    pub fn load(self, cache_bytes: usize) -> Result<Loaded> {
+        let Self { begun, device, checkpoint } = self;
         let tensors = checkpoint.tensors(&device)?;
         let model = Model::new(&checkpoint.spec.backbone, &checkpoint.spec.head, &tensors, &device)?;
         let Checkpoint { name, spec, text, fingerprint, .. } = checkpoint;
@@ -50,10 +69,10 @@ impl Loaded {
             dtype: dtype_name(model.dtype()).into(),
             device: device_name(&device),
             bytes: model.bytes(),
-            load_s: start.elapsed().as_secs_f64(),
+            load_s: begun.elapsed().as_secs_f64(),
         };
         let step_tokens = (STEP_FLOPS / (2 * parameters.max(1))).clamp(8, 2048);
-        Ok(Self { model, text, spec, info, prefixes: PrefixTree::new(cache_bytes), step_tokens })
+        Ok(Loaded { model, text, spec, info, prefixes: PrefixTree::new(cache_bytes), step_tokens })
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use super::job::{Job, Task, Waiting};
-use super::load::Loaded;
+use super::load::{Found, Loaded};
 use super::prepare::prepare;
 use super::step::step;
 use super::verdict::verdict;
@@ -140,11 +140,15 @@ impl Worker {
     fn take(&mut self, request: Request) -> std::result::Result<(), Gone> {
         match request {
             Request::Load { ticket, model, source, device } => {
-                let loaded = Loaded::load(&source, device, self.config.cache_bytes).and_then(|loaded| {
-                    self.room_for(model, &loaded)?;
-                    Ok(loaded)
+                let found = Found::open(&source, device).and_then(|found| {
+                    self.room_for(model, found.bytes())?;
+                    Ok(found)
                 });
-                match loaded {
+                // The one that stood in its place goes before the new one is read: never both in memory.
+                if found.is_ok() {
+                    self.unload(model)?;
+                }
+                match found.and_then(|found| found.load(self.config.cache_bytes)) {
                     Ok(loaded) => {
                         let info = Box::new(loaded.info.clone());
                         self.models.insert(model, loaded);
@@ -153,17 +157,7 @@ impl Worker {
                     Err(error) => self.fail(ticket, &error),
                 }
             }
-            Request::Unload { model } => {
-                let unknown = Error::Usage("the model was unloaded".into());
-                let tickets: Vec<Ticket> =
-                    self.jobs.iter().filter(|job| job.model == model).map(|job| job.ticket).collect();
-                for ticket in tickets {
-                    self.fail(ticket, &unknown)?;
-                }
-                self.jobs.retain(|job| job.model != model);
-                self.models.remove(&model);
-                Ok(())
-            }
+            Request::Unload { model } => self.unload(model),
             Request::Critique { ticket, model, input, begin, options } => {
                 let task = Task::Critique(options);
                 self.waiting.push_back(Waiting { ticket, model, input, critique: begin, task });
@@ -192,18 +186,38 @@ impl Worker {
         }
     }
 
-    fn room_for(&self, model: ModelId, loaded: &Loaded) -> Result<()> {
+    fn unload(&mut self, model: ModelId) -> std::result::Result<(), Gone> {
+        let unknown = Error::Usage("the model was unloaded".into());
+        let tickets: Vec<Ticket> =
+            self.jobs.iter().filter(|job| job.model == model).map(|job| job.ticket).collect();
+        for ticket in tickets {
+            self.fail(ticket, &unknown)?;
+        }
+        self.jobs.retain(|job| job.model != model);
+        self.models.remove(&model);
+        Ok(())
+    }
+
+    /// Whether a model of so many bytes may be read, in place of the one of the same name.
+    fn room_for(&self, model: ModelId, bytes: usize) -> Result<()> {
         let others: usize =
             self.models.iter().filter(|(id, _)| **id != model).map(|(_, other)| other.info.bytes).sum();
-        let need = others + loaded.info.bytes;
-        match self.config.model_bytes.filter(|limit| need > *limit) {
-            None => Ok(()),
-            Some(limit) => Err(Error::Usage(format!(
-                "the loaded models would take {} MB together, the limit is {} MB: unload one first",
-                need / 1_000_000,
-                limit / 1_000_000
-            ))),
-        }
+        let Some(limit) = self.config.model_bytes.filter(|limit| others + bytes > *limit) else {
+            return Ok(());
+        };
+        let mb = |bytes: usize| format!("{:.1} MB", bytes as f64 / 1e6);
+        Err(Error::Usage(match others {
+            0 => format!(
+                "the model takes {} in memory, {} are free: take a smaller one, or a machine with more memory",
+                mb(bytes),
+                mb(limit)
+            ),
+            _ => format!(
+                "the model takes {} in memory, {} are left beside the one that is loaded: unload that, or take a smaller one",
+                mb(bytes),
+                mb(limit.saturating_sub(others))
+            ),
+        }))
     }
 
     fn cancel(&mut self) -> std::result::Result<(), Gone> {

@@ -39,13 +39,14 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let screen = match state.screen {
         Screen::Inspect => "  Inspect",
         Screen::Compare => "  Compare",
+        Screen::Teach => "  Teach",
         Screen::Label => "  Label",
     };
     for (text, meaning) in [("outloud", Meaning::Focus), (screen, Meaning::Title)] {
         buffer.set_stringn(x, area.y, text, room(x), theme.style(meaning));
         x += text.width() as u16;
     }
-    if let Some(example) = state.example() {
+    if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach) {
         let label = state.screen == Screen::Label;
         let (place, of) = match label {
             true => (state.desk.at, state.desk.queue.len()),

@@ -38,9 +38,9 @@ fn name(state: &State, at: usize, take: Option<&Take>) -> String {
         (Versus::Models, _) => model(state.info_of(State::OTHER)),
         (Versus::Sides, take) if state.example().is_some_and(crate::app::Example::is_pair) => {
             let side = if at == 0 { "chosen" } else { "rejected" };
-            take.map_or_else(|| side.to_owned(), |t| format!("{side} · {}", one_line(&t.title())))
+            take.map_or_else(|| side.to_owned(), |t| format!("{side} · {}", one_line(&state.title(t))))
         }
-        (_, Some(take)) => one_line(&take.title()),
+        (_, Some(take)) => one_line(&state.title(take)),
         (_, None) => "nothing to compare with".to_owned(),
     }
 }
@@ -174,10 +174,9 @@ fn margin(state: &State, lanes: [Option<&Take>; 2], theme: &Theme, area: Rect, b
     buffer.set_stringn(inner.x, inner.y, line, room, theme.style(Meaning::Title));
     let asked = |a: &Take, b: &Take| state.compare.swaps.get(&(a.id, b.id));
     if asked(left, right).is_none() && asked(right, left).is_none() {
-        if inner.height > 1 {
-            let text = "x: each answer after the other one's critique: does the reward follow the answer or the critique?";
-            buffer.set_stringn(inner.x, inner.y + 1, text, room, theme.style(Meaning::Dim));
-        }
+        let text = "x: each answer after the other one's critique: does the reward follow the answer or the critique?";
+        let rest = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+        Flow::wrap(&[Run::new(text, theme.style(Meaning::Dim), 0)], room, theme).draw(0, rest, buffer);
         return;
     }
     let table = state.swap_table(left, right);
@@ -209,7 +208,7 @@ fn margin(state: &State, lanes: [Option<&Take>; 2], theme: &Theme, area: Rect, b
         let what = if share >= 0.5 { "critique" } else { "answer" };
         let share = 100.0 * share.max(1.0 - share);
         let text = format!(
-            "the other answer {answer:+.3}, the other critique {critique:+.3}: it follows the {what} ({share:.0} %)"
+            "other answer {answer:+.3}, other critique {critique:+.3}: it follows the {what} ({share:.0} %)"
         );
         buffer.set_stringn(inner.x, inner.y + 4, text, room, theme.style(Meaning::Accent));
     }

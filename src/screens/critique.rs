@@ -6,38 +6,49 @@ use ratatui::style::{Modifier, Style};
 
 use super::editor::{self, Painted};
 use super::found;
-use crate::app::{Edit, Focus, How, Limits, Paint, Part, Phase, State, Take};
+use crate::app::{Edit, Focus, How, Limits, Paint, Part, Phase, Side, Spot, State, Take, Target};
 use crate::checkpoint::Method;
 use crate::engine::Stopped;
-use crate::widgets::flow::{Flow, Run};
+use crate::widgets::flow::{Cells, Flow, Run};
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
 
-/// Draws the critique, following the cursor or the newest token.
+/// Draws the critique of an answer. On the side that keys go to it follows the cursor or the newest token; on the other
+/// one it follows the newest token while it is written.
 pub fn draw(
     state: &State,
+    side: Side,
     theme: &Theme,
     area: Rect,
     frame: Frame,
     buffer: &mut Buffer,
     limits: &mut Limits,
 ) {
-    let shown = state.critique_take();
-    let focused = state.focus == Focus::Critique;
+    let shown = state.critique_take_of(side);
+    let active = side == state.side;
+    let focused = active && state.focus == Focus::Critique;
     let right = shown.map(|(take, stale)| status(take, stale)).unwrap_or_default();
-    let title = match state.paint {
-        Paint::Reward => "Critique · by live reward",
-        Paint::Change => "Critique · by change",
-        Paint::StopHere => "Critique · by stop-here",
-        Paint::Plain => "Critique",
+    let mut title = match state.is_pair() {
+        true => format!("Critique, {}", side.name()),
+        false => "Critique".to_owned(),
     };
-    let title = if area.width < 70 { "Critique" } else { title };
-    if let Some(edit) = state.edit_of(&[Part::Critique]) {
-        let inner = panel::draw("Critique · editing", &right, true, frame, theme, area, buffer);
-        editing(state, edit, theme, inner, buffer);
+    limits.spots.push(Spot { area: panel::edges(area), target: Target::Side(side) });
+    if let Some(edit) = state.edit_of(&[Part::Critique]).filter(|_| active) {
+        title.push_str(" · editing");
+        let inner = panel::draw(&title, &right, true, frame, theme, area, buffer);
+        editing(state, edit, theme, inner, buffer, limits);
         return;
     }
+    if area.width >= 70 {
+        title.push_str(match state.paint {
+            Paint::Reward => " · by live reward",
+            Paint::Change => " · by change",
+            Paint::StopHere => " · by stop-here",
+            Paint::Plain => "",
+        });
+    }
+    let title = title.as_str();
     let inner = panel::draw(title, &right, focused, frame, theme, area, buffer);
     if inner.height == 0 {
         return;
@@ -72,7 +83,7 @@ pub fn draw(
 }
 
 /// The text with its cursor, coloured as far as the tokens that were scored last spell it.
-fn editing(state: &State, edit: &Edit, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn editing(state: &State, edit: &Edit, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let scored = state.critique_take().map(|(take, _)| take);
     let words = scored.map_or(&[][..], |take| take.tokens.split_last().map_or(&[][..], |(_, words)| words));
     let painted = Painted::new(words, &edit.text());
@@ -80,7 +91,7 @@ fn editing(state: &State, edit: &Edit, theme: &Theme, area: Rect, buffer: &mut B
         let value = value(state, scored?, painted.token(at)?)?;
         Some(theme.heat(value / state.bound))
     };
-    editor::draw(&edit.area, true, &paint, theme, area, buffer);
+    limits.spots.extend(editor::draw(edit.area.area(), true, &paint, theme, area, buffer));
 }
 
 fn line(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
@@ -123,7 +134,8 @@ fn words(
     let closing = state.info().map(|i| i.spec.prompt.end_of_turn.id);
     let base = theme.style(if stale { Meaning::Stale } else { Meaning::Text });
     let last = take.tokens.len() - 1;
-    let cursor = state.cursor.map(|c| c.min(last));
+    let active = take.side == state.side;
+    let cursor = state.cursor.filter(|_| active).map(|c| c.min(last));
     let runs: Vec<Run<'_>> = take
         .tokens
         .iter()
@@ -146,24 +158,29 @@ fn words(
         })
         .collect();
     let mut flow = Flow::wrap(&runs, usize::from(area.width), theme);
-    limits.critique_found =
-        found::mark(state, theme, &mut flow).into_iter().map(|(_, token)| token).collect();
+    let found = found::mark(state, theme, &mut flow);
     let height = usize::from(area.height);
-    limits.critique = flow.len().saturating_sub(height);
-    let follow = match cursor.and_then(|c| flow.row_of(c)) {
-        Some(row) => row.saturating_sub(height / 2),
-        None => limits.critique,
+    let most = flow.len().saturating_sub(height);
+    let top = if active {
+        let follow = cursor.and_then(|c| flow.row_of(c)).map_or(most, |row| row.saturating_sub(height / 2));
+        let anchored = state.critique_anchor.map(|a| flow.row_at(a.at));
+        let top = state.critique_top.map_or(follow, |top| anchored.unwrap_or(top)).min(most);
+        limits.critique_found = found.into_iter().map(|(_, token)| token).collect();
+        (limits.critique, limits.critique_top, limits.critique_at) = (most, top, flow.at_row(top));
+        top
+    } else if take.phase.is_running() {
+        most
+    } else {
+        0
     };
-    let anchored = state.critique_anchor.map(|a| flow.row_at(a.at));
-    let stays = state.critique_top.map(|top| anchored.unwrap_or(top));
-    let top = stays.unwrap_or(follow).min(limits.critique);
-    (limits.critique_top, limits.critique_at) = (top, flow.at_row(top));
     flow.draw(top, area, buffer);
-    if top < limits.critique {
+    let token = |c: Cells| Spot::row(c.y, c.left, c.right, Target::Token(take.side, c.tag));
+    limits.spots.extend(flow.cells(top, area).into_iter().map(token));
+    if top < most {
         // While it is written: the tokens below, so that it is seen that there are new ones.
         let more = match flow.tag_of(top + height) {
             Some(below) if take.phase.is_running() => format!(" ↓ {} new ", last + 1 - below.min(last)),
-            _ => format!(" ↓ {} more ", limits.critique - top),
+            _ => format!(" ↓ {} more ", most - top),
         };
         panel::right(&more, theme.style(Meaning::Accent), area, area.bottom() - 1, buffer);
     }

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui_textarea::TextArea;
 
-use crate::app::Token;
-use crate::widgets::flow::{Flow, Run};
+use crate::app::{Spot, Target, Token};
+use crate::widgets::flow::{Cells, Flow, Run};
 use crate::widgets::{Meaning, Theme};
 
 /// Tags of the runs.
@@ -18,7 +18,7 @@ const WINDOW: usize = 8_000;
 const PAINTED: usize = 20_000;
 
 /// Draws around the cursor only: a field of a megabyte draws as fast as an empty one. `paint` colours single characters,
-/// counted from the beginning of the text, a newline as one.
+/// counted from the beginning of the text, a newline as one. Returns where its letters stand.
 pub fn draw(
     area: &TextArea<'static>,
     focused: bool,
@@ -26,7 +26,7 @@ pub fn draw(
     theme: &Theme,
     rect: Rect,
     buffer: &mut Buffer,
-) {
+) -> Vec<Spot> {
     let lines = area.lines();
     let at = area.cursor();
     let (row, column) = (at.0, at.1);
@@ -38,14 +38,23 @@ pub fn draw(
     let selection = |place: (usize, usize)| selected.is_some_and(|(a, b)| a <= place && place < b);
     let mut offset: usize = lines.iter().take(first).map(|line| line.chars().count() + 1).sum();
     let mut runs: Vec<Run<'_>> = Vec::new();
-    let mut put = |text: String, style: Style, tag: usize| match runs.last_mut() {
-        Some(run) if run.style == style && run.tag == tag && tag == TEXT => run.text.to_mut().push_str(&text),
-        _ => runs.push(Run::new(text, style, tag)),
+    // Of each line: characters of all runs before it, its number, its first character that is laid out.
+    let mut begins: Vec<(usize, usize, usize)> = Vec::new();
+    let mut laid = 0;
+    let mut put = |text: String, style: Style, tag: usize, laid: &mut usize| {
+        *laid += text.chars().count();
+        match runs.last_mut() {
+            Some(run) if run.style == style && run.tag == tag && tag == TEXT => {
+                run.text.to_mut().push_str(&text);
+            }
+            _ => runs.push(Run::new(text, style, tag)),
+        }
     };
     for (index, line) in lines.iter().enumerate().take(last + 1).skip(first) {
         let start = if index == row { column.saturating_sub(WINDOW) } else { 0 };
         let newline = if index < last { "\n" } else { "" };
         let length = line.chars().count();
+        begins.push((laid, index, start));
         for (place, c) in line.chars().chain([' ']).enumerate().skip(start).take(2 * WINDOW) {
             let end = place == length;
             let cursor = focused && (index, place) == (row, column);
@@ -57,19 +66,26 @@ pub fn draw(
                 (true, _) => {
                     let style =
                         style.patch(theme.style(Meaning::Cursor)).remove_modifier(Modifier::UNDERLINED);
-                    put(c.into(), style, CURSOR);
+                    put(c.into(), style, CURSOR, &mut laid);
                 }
                 (false, true) => {}
-                (false, false) => put(c.into(), style, TEXT),
+                (false, false) => put(c.into(), style, TEXT, &mut laid),
             }
         }
-        put(newline.to_owned(), base, TEXT);
+        put(newline.to_owned(), base, TEXT, &mut laid);
         offset += length + 1;
     }
     let flow = Flow::wrap(&runs, usize::from(rect.width), theme);
     let cursor = flow.row_of(CURSOR).unwrap_or(0);
     let top = (cursor + 1 + height / 3).saturating_sub(height).min(flow.len().saturating_sub(height));
     flow.draw(top, rect, buffer);
+    let letter = |cells: Cells| {
+        let line = begins.partition_point(|(before, ..)| *before <= cells.source).checked_sub(1)?;
+        let (before, row, start) = begins.get(line)?;
+        let target = Target::Letter(None, *row, start + cells.source - before);
+        Some(Spot::row(cells.y, cells.left, cells.right, target))
+    };
+    flow.cells(top, rect).into_iter().filter_map(letter).collect()
 }
 
 /// Which token of a critique each character of its edited text belongs to: as far as the text begins and ends as the

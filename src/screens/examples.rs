@@ -4,14 +4,21 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Example, Focus, Phase, State, Take};
+use crate::app::{Example, Focus, Limits, Phase, Spot, State, Take, Target};
 use crate::checkpoint::Prompt;
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
 
 /// Draws the list, the selected row in sight.
-pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut Buffer) {
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    frame: Frame,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
     let count = state.examples.len().to_string();
     let focused = state.focus == Focus::Examples;
     let inner = panel::draw("Examples", &count, focused, frame, theme, area, buffer);
@@ -33,6 +40,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, frame: Frame, buffer: &mut
     for ((index, example), y) in rows.zip(inner.y..inner.bottom()) {
         let selected = index == state.selected;
         let row = Rect { y, height: 1, ..inner };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Example(index)));
         let (value, style) = status(state, theme, index, example);
         let mark = if selected { "▸" } else { " " };
         let room = usize::from(inner.width).saturating_sub(value.width() + 1);

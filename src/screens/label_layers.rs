@@ -220,7 +220,7 @@ pub fn tags(
 }
 
 /// A note or a critique being typed.
-pub fn writing(writing: &Writing, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+pub fn writing(writing: &Writing, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let (title, height) = match &writing.purpose {
         Purpose::Note => ("Note", 10),
         Purpose::Correction(_, Some(_)) => ("The critique as it should be", area.height),
@@ -228,7 +228,7 @@ pub fn writing(writing: &Writing, theme: &Theme, area: Rect, buffer: &mut Buffer
     };
     let inner = panel::popup(title, 100, height, theme, area, buffer);
     let text = Rect { height: inner.height.saturating_sub(1), ..inner };
-    editor::draw(&writing.area, true, &|_| None, theme, text, buffer);
+    limits.spots.extend(editor::draw(writing.area.area(), true, &|_| None, theme, text, buffer));
     let keys = "ctrl-s or esc: done, kept   ctrl-o: $EDITOR";
     let y = inner.bottom().saturating_sub(1);
     buffer.set_stringn(inner.x, y, keys, usize::from(inner.width), theme.style(Meaning::Hint));

@@ -5,8 +5,10 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
-use super::{entry, label_layers, samples, takes, teach_layers};
-use crate::app::{Binding, Context, Help, Layer, Limits, Line, LineFor, Palette, State, Steer};
+use super::{entry, found, label_layers, samples, takes, teach_layers};
+use crate::app::{
+    Binding, Context, Help, Layer, Limits, Line, LineFor, Page, Palette, Spot, State, Steer, Target,
+};
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
@@ -15,11 +17,15 @@ use crate::widgets::{Meaning, Theme, panel};
 pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
     for layer in &state.layers {
+        // What lies under a layer cannot be clicked.
+        if !matches!(layer, Layer::Search(_) | Layer::Edit(_)) {
+            limits.spots.clear();
+        }
         match layer {
             Layer::Help(keys) => help(state, keys, theme, body, buffer, limits),
             // Drawn in the last line, by `chrome`.
             Layer::Search(_) => {}
-            Layer::Entry(text) => entry::draw(text, theme, body, buffer),
+            Layer::Entry(text) => entry::draw(text, theme, body, buffer, limits),
             // Drawn in its pane.
             Layer::Edit(_) => {}
             Layer::Pairs(list) => label_layers::pairs(state, list, theme, body, buffer, limits),
@@ -27,7 +33,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Tags(picked, all) => {
                 label_layers::tags(state, *picked, *all, theme, body, buffer, limits);
             }
-            Layer::Writing(text) => label_layers::writing(text, theme, body, buffer),
+            Layer::Writing(text) => label_layers::writing(text, theme, body, buffer, limits),
             Layer::Guidelines(scroll) => {
                 label_layers::guidelines(state, *scroll, theme, body, buffer, limits);
             }
@@ -37,8 +43,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Train(form) => teach_layers::form(state, form, theme, body, buffer),
             Layer::Judged => teach_layers::judged(state, theme, body, buffer, limits),
             Layer::Line(typed) => line(typed, theme, body, buffer),
-            Layer::Detail(title, text, scroll) => detail(title, text, *scroll, theme, body, buffer, limits),
-            Layer::Palette(typed) => palette(state, typed, theme, body, buffer),
+            Layer::Detail(page) => detail(page, theme, body, buffer, limits),
+            Layer::Palette(typed) => palette(state, typed, theme, body, buffer, limits),
             Layer::Quit(what) => quit(what, theme, body, buffer),
         }
     }
@@ -118,26 +124,28 @@ fn more(top: usize, most: usize, theme: &Theme, inner: Rect, buffer: &mut Buffer
     }
 }
 
-fn detail(
-    title: &str,
-    text: &str,
-    scroll: usize,
+fn detail(page: &Page, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
+    let width = area.width.min(100);
+    let run = Run::new(page.text.as_str(), theme.style(Meaning::Text), 0);
+    let mut flow = Flow::wrap(&[run], usize::from(width) - 4, theme);
+    let found = found::mark_in(page.search.as_ref(), theme, &mut flow);
+    limits.layer_found = found.into_iter().map(|(at, _)| flow.row_at(at)).collect();
+    let height = u16::try_from(flow.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
+    let inner = panel::popup(&page.title, width, height, theme, area, buffer);
+    limits.layer = flow.len().saturating_sub(usize::from(inner.height));
+    let top = page.scroll.min(limits.layer);
+    flow.draw(top, inner, buffer);
+    more(top, limits.layer, theme, inner, buffer);
+}
+
+fn palette(
+    state: &State,
+    typed: &Palette,
     theme: &Theme,
     area: Rect,
     buffer: &mut Buffer,
     limits: &mut Limits,
 ) {
-    let width = area.width.min(100);
-    let flow = Flow::wrap(&[Run::new(text, theme.style(Meaning::Text), 0)], usize::from(width) - 4, theme);
-    let height = u16::try_from(flow.len()).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
-    let inner = panel::popup(title, width, height, theme, area, buffer);
-    limits.layer = flow.len().saturating_sub(usize::from(inner.height));
-    let top = scroll.min(limits.layer);
-    flow.draw(top, inner, buffer);
-    more(top, limits.layer, theme, inner, buffer);
-}
-
-fn palette(state: &State, typed: &Palette, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let inner = panel::popup("Every action by name", 72, 20, theme, area, buffer);
     buffer.set_stringn(
         inner.x,
@@ -152,6 +160,7 @@ fn palette(state: &State, typed: &Palette, theme: &Theme, area: Rect, buffer: &m
     let first = (picked + 1).saturating_sub(height);
     for ((index, binding), y) in matches.iter().enumerate().skip(first).zip(inner.y + 1..inner.bottom()) {
         let row = Rect { y, height: 1, ..inner };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Row(index)));
         let mark = if index == picked { "▸" } else { " " };
         buffer.set_stringn(row.x, y, format!("{mark}{}", binding.name), 20, theme.style(Meaning::Accent));
         let room = usize::from(inner.width).saturating_sub(30);
@@ -185,6 +194,7 @@ fn steer(state: &State, steer: Steer, theme: &Theme, area: Rect, buffer: &mut Bu
     let picked = steer.picked.min(limits.list);
     for ((index, other), y) in token.alternatives.iter().enumerate().zip(inner.y..inner.bottom()) {
         let row = Rect { y, height: 1, ..inner };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Row(index)));
         let mark = if index == picked { "▸" } else { " " };
         let here = if other.id == token.id { "  stands here" } else { "" };
         let room = usize::from(inner.width).saturating_sub(8);

@@ -29,6 +29,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::app::{Limits, Screen, State};
+use crate::widgets::flow::{Flow, Run};
 use crate::widgets::{Meaning, Theme};
 
 /// The smallest screen that is laid out.
@@ -40,7 +41,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Li
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         let (width, height) = SMALLEST;
         let line = format!("outloud needs {width}x{height}, this is {}x{}", area.width, area.height);
-        buffer.set_stringn(area.x, area.y, line, usize::from(area.width), theme.style(Meaning::Warning));
+        let run = Run::new(line, theme.style(Meaning::Warning), 0);
+        Flow::wrap(&[run], usize::from(area.width), theme).draw(0, area, buffer);
         return limits;
     }
     buffer.set_style(area, theme.style(Meaning::Text));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::{Limits, Phase, State};
+use crate::app::{Limits, Phase, Spot, State, Target};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, histogram, panel};
 
@@ -50,6 +50,7 @@ pub fn draw(
             (_, None) => (format!("{:>4} …", take.tokens.len()), theme.style(Meaning::Accent)),
         };
         let row = Rect { y, height: 1, ..list };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Row(index)));
         buffer.set_stringn(row.x, y, format!("{mark}{:<9}", take.how.words()), 11, theme.style(Meaning::Dim));
         buffer.set_stringn(row.x + 11, y, value, 8, style);
         let text = one_line(&take.words().chars().take(200).collect::<String>());

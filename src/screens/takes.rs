@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Limits, Phase, State, Take, TakeList};
+use crate::app::{Limits, Phase, Spot, State, Take, TakeList, Target};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, panel};
 
@@ -28,6 +28,7 @@ pub fn draw(
     let bottom = inner.bottom().saturating_sub(2);
     for ((index, (depth, take)), y) in rows.iter().enumerate().skip(first).zip(inner.y..bottom) {
         let row = Rect { y, height: 1, ..inner };
+        limits.spots.push(Spot::row(y, row.x, row.right(), Target::Row(index)));
         let mark = match (index == picked, shown == Some(take.id)) {
             (true, _) => "▸",
             (false, true) => "•",
@@ -39,7 +40,7 @@ pub fn draw(
         let pair = state.example().is_some_and(crate::app::Example::is_pair) && *depth == 0;
         let side = if pair { format!("{}: ", take.side.name()) } else { String::new() };
         let name = take.name.as_ref().map(|name| format!("‘{}’ ", one_line(name))).unwrap_or_default();
-        let how = one_line(&take.how.words());
+        let how = one_line(&state.how(take));
         let text = format!("{mark}{held}{branch}{side}#{} {name}{how}", take.id.0 + 1);
         let (value, style) = reward(state, take, theme);
         let room = usize::from(inner.width).saturating_sub(value.width() + 1);
@@ -49,7 +50,7 @@ pub fn draw(
             buffer.set_style(row, theme.style(Meaning::Selected));
         }
     }
-    let keys = "↵ show   n name   space hold   c compare with the held one, or with the shown one •";
+    let keys = "↵ show   n name   space hold   c compare with the held (or shown •) one";
     let room = usize::from(inner.width);
     buffer.set_stringn(inner.x, inner.bottom().saturating_sub(1), keys, room, theme.style(Meaning::Hint));
 }

@@ -54,6 +54,15 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     }
 }
 
+/// For a screen reader: the runs, without charts.
+pub fn lines(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let [list, about, texts] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(8), Constraint::Length(12)]).areas(area);
+    runs(state, theme, list, buffer);
+    facts(state, theme, about, buffer);
+    critiques(state, theme, texts, buffer);
+}
+
 fn frame(area: Rect) -> Frame {
     if area.height >= 6 && area.width >= 50 { Frame::Box } else { Frame::Line }
 }

@@ -4,16 +4,17 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{editor, found};
-use crate::app::{Focus, How, Limits, Part, Phase, State};
+use crate::app::{Focus, How, Limits, Part, Phase, Side, State};
 use crate::checkpoint::Prompt;
 use crate::widgets::flow::{Flow, Run};
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, markdown};
 
-/// Draws both, one under the other, scrolled together.
+/// Draws them, one under the other, scrolled together: the shown answer, or those of `sides`.
 pub fn draw(
     state: &State,
+    sides: &[Side],
     theme: &Theme,
     area: Rect,
     frame: Frame,
@@ -26,7 +27,7 @@ pub fn draw(
             _ => ("Answer · editing", "ctrl-s runs it"),
         };
         let inner = panel::draw(title, right, true, frame, theme, area, buffer);
-        editor::draw(&edit.area, true, &|_| None, theme, inner, buffer);
+        limits.spots.extend(editor::draw(edit.area.area(), true, &|_| None, theme, inner, buffer));
         return;
     }
     let Some(input) = state.input() else {
@@ -61,6 +62,7 @@ pub fn draw(
     let label = theme.style(Meaning::Dim);
     // Few rows: no blank lines, labels beside their texts.
     let (gap, after) = if frame == Frame::Line { ("\n", "  ") } else { ("\n\n", "\n") };
+    let answers: Vec<_> = sides.iter().filter_map(|side| Some((*side, state.input_of(*side)?))).collect();
     let mut runs = Vec::new();
     match &input.prompt {
         Prompt::Text(prompt) => {
@@ -80,18 +82,24 @@ pub fn draw(
         let rubric = state.rubric.as_deref().unwrap_or_default();
         runs.push(Run::new(rubric, theme.style(Meaning::Text), 0));
     }
-    let edited = take.is_some_and(|t| t.how == How::Edited || t.input != base(state));
-    let mut name = match state.example() {
-        Some(example) if example.is_pair() => format!("{gap}ANSWER, {}", state.side.name()),
-        _ => format!("{gap}ANSWER"),
-    };
-    name.push_str(if edited { " (edited)" } else { "" });
-    name.push_str(after);
-    runs.push(Run::new(name, label, 0));
-    if input.answer.is_empty() {
-        runs.push(Run::new("(empty)", theme.style(Meaning::Stale), 0));
+    for (side, input) in &answers {
+        let take = state.take_of(state.selected, *side);
+        let edited = take.is_some_and(|t| t.how == How::Edited) || Some(input) != base(state, *side).as_ref();
+        let mut name = format!("{gap}ANSWER");
+        if state.is_pair() {
+            name.push_str(", ");
+            name.push_str(side.name());
+        }
+        name.push_str(if edited { " (edited)" } else { "" });
+        // Which of them the keys go to.
+        name.push_str(if sides.len() > 1 && *side == state.side { " ◂" } else { "" });
+        name.push_str(after);
+        runs.push(Run::new(name, label, 0));
+        if input.answer.is_empty() {
+            runs.push(Run::new("(empty)", theme.style(Meaning::Stale), 0));
+        }
+        runs.extend(markdown::runs(&input.answer, &specials, theme));
     }
-    runs.extend(markdown::runs(&input.answer, &specials, theme));
     let mut flow = Flow::wrap(&runs, usize::from(inner.width), theme);
     limits.text_found = found::mark(state, theme, &mut flow).into_iter().map(|(at, _)| at).collect();
     limits.text = flow.len().saturating_sub(usize::from(inner.height));
@@ -106,8 +114,8 @@ pub fn draw(
 }
 
 /// Prompt and answer of the example as it came.
-fn base(state: &State) -> crate::engine::Input {
-    state.example().map_or_else(|| crate::engine::Input::text("", ""), |e| e.input(state.side))
+fn base(state: &State, side: Side) -> Option<crate::engine::Input> {
+    state.example().map(|example| example.input(side))
 }
 
 /// Which take of how many.
@@ -131,7 +139,8 @@ fn specials(state: &State) -> Vec<String> {
         let named = [Some(&rule.end_of_turn), rule.bos.as_ref(), rule.eos.as_ref(), rule.pad.as_ref()];
         all.extend(named.into_iter().flatten().map(|t| t.text.clone()));
     }
-    if let Some(take) = state.take() {
+    for take in [Side::Chosen, Side::Rejected].iter().filter_map(|side| state.take_of(state.selected, *side))
+    {
         all.extend(take.specials.iter().cloned());
     }
     all

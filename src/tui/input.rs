@@ -1,6 +1,6 @@
 //! Terminal events -> messages.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 
 use crate::app::{Code, Key, Limits, Msg};
 
@@ -14,10 +14,12 @@ pub fn message(event: Event, limits: &Limits) -> Option<Msg> {
         Event::Paste(text) => Some(Msg::Paste(text)),
         Event::Mouse(mouse) => {
             let pane = limits.pane_at(mouse.column, mouse.row);
+            let target = limits.target_at(mouse.column, mouse.row);
             match mouse.kind {
                 MouseEventKind::ScrollUp => Some(Msg::Scroll(pane, -WHEEL)),
                 MouseEventKind::ScrollDown => Some(Msg::Scroll(pane, WHEEL)),
-                MouseEventKind::Down(_) => pane.map(Msg::Click),
+                MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(pane, target)),
+                MouseEventKind::Drag(MouseButton::Left) => target.map(Msg::Drag),
                 _ => None,
             }
         }

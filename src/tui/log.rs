@@ -25,7 +25,11 @@ pub fn start() -> Option<PathBuf> {
     let file: File =
         OpenOptions::new().create(true).append(!long).write(true).truncate(long).open(&path).ok()?;
     let filter = EnvFilter::try_from_env("OUTLOUD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second screen in one process (tests) keeps the first one's log.
+    // Libraries that note things by the other crate come into the same file. A second screen in one process (tests) keeps
+    // the first one's log.
+    if log::set_logger(&FromLog).is_ok() {
+        log::set_max_level(log::LevelFilter::Info);
+    }
     let _ = tracing_subscriber::fmt()
         .with_writer(Mutex::new(file))
         .with_ansi(false)
@@ -33,6 +37,27 @@ pub fn start() -> Option<PathBuf> {
         .try_init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the screen opens");
     Some(path)
+}
+
+/// Hands the records of the `log` crate on.
+struct FromLog;
+
+impl log::Log for FromLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let (from, text) = (record.target(), record.args());
+        match record.level() {
+            log::Level::Error => tracing::error!(from, "{text}"),
+            log::Level::Warn => tracing::warn!(from, "{text}"),
+            log::Level::Info => tracing::info!(from, "{text}"),
+            log::Level::Debug | log::Level::Trace => tracing::debug!(from, "{text}"),
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 /// Bytes of the log's end that are shown.

@@ -107,7 +107,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let theme = options.theme.as_deref().or(config.theme.as_deref());
     let theme = theme.map(|name| config::theme(name, depth)).transpose()?;
     let taken = match (
-        options.plain || config.plain == Some(true),
+        options.plain || config.plain == Some(true) || terminal::is_dumb(),
         options.no_mouse || config.mouse == Some(false),
     ) {
         (true, _) => terminal::Taken::Lines,

@@ -60,41 +60,43 @@ impl Frames {
     }
 }
 
-/// Holds back tokens of the critique on the screen when they come faster than an eye can follow.
+/// Holds back tokens of the critiques on the screen when they come faster than an eye can follow.
 #[derive(Debug, Default)]
 pub struct Tokens {
     held: VecDeque<Event>,
     /// Tokens among them.
     tokens: usize,
     /// Whose they are.
-    ticket: Option<Ticket>,
+    tickets: Vec<Ticket>,
     /// When the next token may appear.
     next: Option<Instant>,
 }
 
 impl Tokens {
-    /// Takes an event; returns those that may be told now. Only the tokens of `shown`, the ticket on the screen, wait,
+    /// Takes an event; returns those that may be told now. Only the tokens of `shown`, the tickets on the screen, wait,
     /// and what follows them.
-    pub fn take(&mut self, event: Event, shown: Option<Ticket>, now: Instant) -> Vec<Event> {
-        let ticket = ticket(&event);
-        if ticket.is_none() || self.ticket.is_some() && self.ticket != shown {
-            // The engine's end, or another critique on the screen.
-            let mut all = self.all();
-            all.push(event);
-            return all;
-        }
-        let token = matches!(event, Event::Token { .. });
-        let waits = match self.ticket {
-            Some(held) => ticket == Some(held),
-            None => token && ticket == shown && self.next.is_some_and(|next| now < next),
+    pub fn take(&mut self, event: Event, shown: &[Ticket], now: Instant) -> Vec<Event> {
+        let ticket = match ticket(&event) {
+            Some(ticket) if !self.gone(shown) => ticket,
+            _ => {
+                // The engine's end, or another critique on the screen.
+                let mut all = self.all();
+                all.push(event);
+                return all;
+            }
         };
-        if !waits {
-            if token && ticket == shown {
-                self.next = Some(now + STEP);
+        let token = matches!(event, Event::Token { .. });
+        let mine = shown.contains(&ticket);
+        let early = !self.held.is_empty() || token && self.next.is_some_and(|next| now < next);
+        if !(mine && early) {
+            if token && mine {
+                self.next = Some(now + step(shown.len()));
             }
             return vec![event];
         }
-        self.ticket = ticket;
+        if !self.tickets.contains(&ticket) {
+            self.tickets.push(ticket);
+        }
         self.tokens += usize::from(token);
         self.held.push_back(event);
         Vec::new()
@@ -102,7 +104,7 @@ impl Tokens {
 
     /// When the next token is to appear.
     pub fn due(&self) -> Option<Instant> {
-        self.ticket.and(self.next)
+        self.next.filter(|_| !self.held.is_empty())
     }
 
     /// Tokens that wait.
@@ -111,7 +113,7 @@ impl Tokens {
     }
 
     /// The events whose time has come; all of them once their critique has left the screen.
-    pub fn release(&mut self, shown: Option<Ticket>, now: Instant) -> Vec<Event> {
+    pub fn release(&mut self, shown: &[Ticket], now: Instant) -> Vec<Event> {
         let left = self.left(shown);
         if !left.is_empty() {
             return left;
@@ -119,7 +121,7 @@ impl Tokens {
         if self.due().is_none_or(|due| now < due) {
             return Vec::new();
         }
-        self.next = Some(now + STEP);
+        self.next = Some(now + step(self.tickets.len()));
         let mut left = self.tokens.div_ceil(SMOOTH);
         let mut out = Vec::new();
         while let Some(event) = self.held.front() {
@@ -131,20 +133,31 @@ impl Tokens {
             }
             out.extend(self.held.pop_front());
         }
-        self.ticket = None;
+        self.tickets.clear();
         out
     }
 
     /// Everything that waits, once its critique has left the screen.
-    pub fn left(&mut self, shown: Option<Ticket>) -> Vec<Event> {
-        if self.ticket.is_some() && self.ticket != shown { self.all() } else { Vec::new() }
+    pub fn left(&mut self, shown: &[Ticket]) -> Vec<Event> {
+        if self.gone(shown) { self.all() } else { Vec::new() }
+    }
+
+    /// Whether a critique that waits has left the screen.
+    fn gone(&self, shown: &[Ticket]) -> bool {
+        self.tickets.iter().any(|ticket| !shown.contains(ticket))
     }
 
     /// Everything that waits, at once.
     pub fn all(&mut self) -> Vec<Event> {
-        (self.ticket, self.tokens) = (None, 0);
+        self.tokens = 0;
+        self.tickets.clear();
         self.held.drain(..).collect()
     }
+}
+
+/// Time between two tokens of so many critiques.
+fn step(critiques: usize) -> Duration {
+    STEP / u32::try_from(critiques.max(1)).unwrap_or(1)
 }
 
 /// The ticket an event of a critique belongs to.
@@ -196,13 +209,13 @@ mod tests {
         let mut pacer = Tokens::default();
         let mut there = 0;
         for _ in 0..tokens {
-            there += count(&pacer.take(token(MINE), Some(MINE), begin));
+            there += count(&pacer.take(token(MINE), &[MINE], begin));
         }
-        assert!(pacer.take(Event::Done { ticket: MINE }, Some(MINE), begin).is_empty(), "order is kept");
+        assert!(pacer.take(Event::Done { ticket: MINE }, &[MINE], begin).is_empty(), "order is kept");
         let mut by_ms = vec![there];
         let mut last = Vec::new();
         for ms in 1..20_000 {
-            let events = pacer.release(Some(MINE), begin + ms * MS);
+            let events = pacer.release(&[MINE], begin + ms * MS);
             there += count(&events);
             by_ms.push(there);
             last.extend(events);
@@ -223,6 +236,32 @@ mod tests {
     }
 
     #[test]
+    fn two_critiques_stream_together() {
+        let begin = Instant::now();
+        let both = [MINE, Ticket(8)];
+        let mut pacer = Tokens::default();
+        let mut there = [0_usize; 2];
+        let mut tell = |events: Vec<Event>| {
+            for event in events {
+                there[usize::from(ticket(&event) != Some(MINE))] += 1;
+            }
+            there
+        };
+        for at in 0..50 {
+            for ticket in both {
+                tell(pacer.take(token(ticket), &both, begin + at * MS / 10));
+            }
+        }
+        for ms in 6..400 {
+            let [mine, other] = tell(pacer.release(&both, begin + ms * MS));
+            assert!(mine.abs_diff(other) <= 2, "{mine} {other}");
+        }
+        let [mine, other] = tell(Vec::new());
+        // As fast as one alone.
+        assert!((24..=40).contains(&mine) && (24..=40).contains(&other), "{mine} {other}");
+    }
+
+    #[test]
     fn a_lag_of_a_thousand_tokens_dwindles() {
         assert!(shown(1000).len() < 5000);
     }
@@ -232,7 +271,7 @@ mod tests {
         let begin = Instant::now();
         let mut pacer = Tokens::default();
         for at in 0..20 {
-            assert_eq!(pacer.take(token(MINE), Some(MINE), begin + at * 50 * MS).len(), 1);
+            assert_eq!(pacer.take(token(MINE), &[MINE], begin + at * 50 * MS).len(), 1);
         }
         assert_eq!(pacer.due(), None);
     }
@@ -242,15 +281,15 @@ mod tests {
         let begin = Instant::now();
         let mut pacer = Tokens::default();
         for _ in 0..5 {
-            pacer.take(token(MINE), Some(MINE), begin);
-            assert_eq!(pacer.take(token(Ticket(8)), Some(MINE), begin).len(), 1);
+            pacer.take(token(MINE), &[MINE], begin);
+            assert_eq!(pacer.take(token(Ticket(8)), &[MINE], begin).len(), 1);
         }
         assert_eq!(pacer.waiting(), 4);
-        assert_eq!(pacer.release(Some(Ticket(8)), begin).len(), 4, "another one is shown");
+        assert_eq!(pacer.release(&[Ticket(8)], begin).len(), 4, "another one is shown");
         for _ in 0..3 {
-            pacer.take(token(MINE), Some(MINE), begin);
+            pacer.take(token(MINE), &[MINE], begin);
         }
-        let down = pacer.take(Event::Down { reason: "gone".into() }, Some(MINE), begin);
+        let down = pacer.take(Event::Down { reason: "gone".into() }, &[MINE], begin);
         assert!(matches!(down.last(), Some(Event::Down { .. })) && down.len() == 4, "what was there stays");
     }
 

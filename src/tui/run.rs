@@ -247,7 +247,7 @@ impl Loop {
                 }
                 Woke::Resized => self.resize()?,
                 Woke::TokenDue => {
-                    let due = self.tokens.release(self.state.streaming(), Instant::now());
+                    let due = self.tokens.release(&self.state.streaming(), Instant::now());
                     self.hear(due)?;
                 }
                 Woke::FrameDue => self.draw()?,
@@ -282,7 +282,7 @@ impl Loop {
                         let now = if self.lines.is_some() {
                             vec![event]
                         } else {
-                            self.tokens.take(event, self.state.streaming(), Instant::now())
+                            self.tokens.take(event, &self.state.streaming(), Instant::now())
                         };
                         self.hear(now)?;
                     }
@@ -325,7 +325,7 @@ impl Loop {
             taken += 1;
             next = if taken < INPUT_A_TURN { keys.try_recv().ok() } else { None };
         }
-        let left = self.tokens.left(self.state.streaming());
+        let left = self.tokens.left(&self.state.streaming());
         self.hear(left)?;
         // A key press is on the screen at once, whatever the pace.
         if meant && !self.frames.resting() && self.exit.is_none() {

@@ -62,7 +62,9 @@ impl Guard {
             if self.taken != Taken::Lines {
                 queue!(out, EnterAlternateScreen, Hide)?;
             }
-            queue!(out, EnableBracketedPaste)?;
+            if !is_dumb() {
+                queue!(out, EnableBracketedPaste)?;
+            }
             if self.taken == Taken::ScreenAndMouse {
                 out.write_all(MOUSE)?;
             }
@@ -83,6 +85,11 @@ impl Drop for Guard {
     }
 }
 
+/// A terminal that only appends what it is sent.
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// Leaves the terminal as it was found; once, whoever calls.
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
@@ -95,7 +102,9 @@ pub fn restore() {
             let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
             let _ = queue!(out, DisableMouseCapture, LeaveAlternateScreen, Show);
         }
-        let _ = execute!(out, DisableBracketedPaste);
+        if !is_dumb() {
+            let _ = execute!(out, DisableBracketedPaste);
+        }
         let _ = disable_raw_mode();
     }
 }

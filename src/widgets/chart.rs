@@ -21,19 +21,25 @@ pub struct Chart<'a> {
 }
 
 impl Chart<'_> {
-    /// Tokens that share a column at this width. It grows in doublings, so that bars seldom move.
+    /// Tokens that share a column at this width. While they still come it grows in doublings, so that bars seldom move.
     pub fn per_column(&self, width: u16) -> usize {
+        let width = usize::from(width.max(1));
+        if self.roomy {
+            return self.values.len().div_ceil(width).max(1);
+        }
         let mut per = 1;
-        while self.values.len() > per * usize::from(width.max(1)) {
+        while self.values.len() > per * width {
             per *= 2;
         }
         per
     }
 
-    /// Draws the bars; the middle row boundary is zero.
-    pub fn draw(&self, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    /// Draws the bars; the middle row boundary is zero. Returns the strongest token of each column that has any, and the
+    /// column.
+    pub fn draw(&self, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Vec<(usize, u16)> {
+        let mut columns = Vec::new();
         if area.height < 2 || area.width == 0 {
-            return;
+            return columns;
         }
         let above = area.height.div_ceil(2);
         let below = area.height - above;
@@ -42,9 +48,12 @@ impl Chart<'_> {
         let marked = self.cursor.map(|c| c / per);
         for (cell, x) in (area.x..area.right()).enumerate() {
             let column = cell / cells;
-            let here = self.values.iter().skip(column * per).take(per).flatten().copied();
+            let here = self.values.iter().enumerate().skip(column * per).take(per);
+            let known = here.filter_map(|(token, value)| Some((token, value.filter(|v| v.is_finite())?)));
             // The strongest of the tokens in this column: a spike is never averaged away.
-            let value = here.filter(|v| v.is_finite()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
+            let strongest = known.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+            columns.extend(strongest.map(|(token, _)| (token, x)));
+            let value = strongest.map(|(_, value)| value);
             let cursor = marked == Some(column);
             if let Some(value) = value {
                 let style = theme.sign(value);
@@ -72,6 +81,7 @@ impl Chart<'_> {
                 }
             }
         }
+        columns
     }
 }
 

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::untrusted::{Kind, glyphs};
+use super::untrusted::{Kind, glyphs_at};
 use super::{Meaning, Theme};
 use crate::app::Pattern;
 
@@ -36,6 +36,23 @@ struct Piece {
     space: bool,
     /// Visible characters before it, white space not counted: the same however the rows are wrapped.
     at: usize,
+    /// Characters of all runs before it, as they came.
+    source: usize,
+}
+
+/// Cells of a row that stand for one place of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cells {
+    /// The row.
+    pub y: u16,
+    /// The first cell.
+    pub left: u16,
+    /// The cell after the last one.
+    pub right: u16,
+    /// What the run there stands for.
+    pub tag: usize,
+    /// Characters of all runs before this place.
+    pub source: usize,
 }
 
 /// Wrapped rows.
@@ -51,13 +68,22 @@ impl Flow {
         let control = theme.style(Meaning::Control);
         let mut flow = Self { rows: vec![Vec::new()] };
         let (mut used, mut word): (usize, Vec<Piece>) = (0, Vec::new());
-        let mut at = 0;
+        let (mut at, mut before) = (0, 0);
         for run in runs {
-            for glyph in glyphs(&run.text) {
+            for (chars, glyph) in glyphs_at(&run.text) {
+                let source = before + chars;
                 match glyph.kind {
                     Kind::Newline => {
                         flow.put(&mut word, used, width);
-                        flow.mark(run.tag, run.style, at);
+                        flow.last(Piece {
+                            text: String::new(),
+                            width: 0,
+                            style: run.style,
+                            tag: run.tag,
+                            space: true,
+                            at,
+                            source,
+                        });
                         flow.rows.push(Vec::new());
                         used = 0;
                     }
@@ -74,6 +100,7 @@ impl Flow {
                             tag: run.tag,
                             space,
                             at,
+                            source,
                         });
                         at += usize::from(!space);
                         if space {
@@ -82,6 +109,7 @@ impl Flow {
                     }
                 }
             }
+            before += run.text.chars().count();
         }
         flow.put(&mut word, used, width);
         flow
@@ -115,11 +143,6 @@ impl Flow {
         if let Some(row) = self.rows.last_mut() {
             row.push(piece);
         }
-    }
-
-    /// A newline leaves a findable piece without width.
-    fn mark(&mut self, tag: usize, style: Style, at: usize) {
-        self.last(Piece { text: String::new(), width: 0, style, tag, space: true, at });
     }
 
     /// Number of rows.
@@ -183,6 +206,24 @@ impl Flow {
     /// The tag with which a row begins.
     pub fn tag_of(&self, row: usize) -> Option<usize> {
         self.rows.get(row)?.first().map(|piece| piece.tag)
+    }
+
+    /// Where the pieces of the rows from `first` on stand in `area`; a row's end counts to its last piece.
+    pub fn cells(&self, first: usize, area: Rect) -> Vec<Cells> {
+        let mut out = Vec::new();
+        for (row, y) in self.rows.iter().skip(first).zip(area.y..area.bottom()) {
+            let mut left = area.x;
+            for piece in row {
+                let right = left.saturating_add(u16::try_from(piece.width).unwrap_or(u16::MAX));
+                out.push(Cells { y, left, right, tag: piece.tag, source: piece.source });
+                left = right;
+            }
+            if let Some(piece) = row.last() {
+                out.push(Cells { y, left, right: area.right(), tag: piece.tag, source: piece.source });
+            }
+        }
+        out.retain(|cells| cells.left < cells.right && cells.right <= area.right());
+        out
     }
 
     /// Draws rows from `first` on into `area`.

@@ -68,6 +68,11 @@ pub fn draw(
     inner
 }
 
+/// Left, top, right and bottom (exclusive) of an area.
+pub fn edges(area: Rect) -> [u16; 4] {
+    [area.x, area.y, area.right(), area.bottom()]
+}
+
 /// An empty box in the middle of the screen; returns the area inside.
 pub fn popup(title: &str, width: u16, height: u16, theme: &Theme, screen: Rect, buffer: &mut Buffer) -> Rect {
     let (width, height) = (width.min(screen.width), height.min(screen.height));

@@ -42,6 +42,16 @@ pub fn glyphs(text: &str) -> impl Iterator<Item = Glyph> {
     text.graphemes(true).flat_map(cluster)
 }
 
+/// The glyphs of a text, each with the number of characters before the cluster it comes from.
+pub fn glyphs_at(text: &str) -> impl Iterator<Item = (usize, Glyph)> {
+    let mut at = 0;
+    text.graphemes(true).flat_map(move |one| {
+        let here = at;
+        at += one.chars().count();
+        cluster(one).into_iter().map(move |glyph| (here, glyph))
+    })
+}
+
 /// The text as one line of safe characters, for places that lay nothing out (list rows, titles).
 pub fn one_line(text: &str) -> String {
     glyphs(text).map(|g| if g.kind == Kind::Newline { " ".to_owned() } else { g.text }).collect()

@@ -131,6 +131,45 @@ fn a_model_that_is_not_there_is_status_one() {
 }
 
 #[test]
+fn what_is_wrong_is_said_in_the_words_of_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("FILE");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let data = folder.path().join("data.jsonl");
+    let row = json!({"prompt": "p", "chosen": "a", "rejected": "b", "chosen_feedback": "x", "rejected_feedback": "y"});
+    std::fs::write(&data, row.to_string()).unwrap();
+    let data = data.to_str().unwrap();
+    for (args, says, says_not) in [
+        (vec!["doctor", "/nope"], "MODEL `/nope`: found nothing there", "--model /nope"),
+        (
+            vec!["demo-report", "--out", file],
+            "FILE: found a file, expected a folder. Give another path",
+            "os error",
+        ),
+        (
+            vec!["demo-model", "--out", file],
+            "FILE: found a file, expected a folder. Give another path",
+            "os error",
+        ),
+        (
+            vec!["train", "--recipe", "classic", "--model", "demo", "--data", data, "--out", file],
+            "FILE: found a file, expected a folder. Give another path",
+            "os error",
+        ),
+        (
+            vec!["score", "--critique-prompt", "@", "--prompt", "p", "--answer", "a"],
+            "--critique-prompt @ names no file",
+            "os error",
+        ),
+    ] {
+        let run = outloud(&args);
+        assert_ne!(run.status, 0, "{args:?}");
+        assert!(run.stderr.contains(says) && !run.stderr.contains(says_not), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn a_row_by_hand_from_any_folder_with_the_demo_model() {
     let run: Run = binary()
         .current_dir(std::env::temp_dir())

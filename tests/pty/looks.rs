@@ -189,6 +189,15 @@ fn plain_lines_are_appended_and_nothing_moves() {
 }
 
 #[test]
+fn a_dumb_terminal_gets_lines() {
+    let mut terminal = Terminal::start_in(&[], (80, 24), &[("TERM", "dumb")], &[]);
+    terminal.wait_until("the end", |t| t.sent().contains(", re-encoded."));
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+    assert!(!terminal.sent().contains('\x1b'));
+}
+
+#[test]
 fn the_log_is_shown() {
     let mut terminal = finished((120, 40));
     terminal.keys("gl");

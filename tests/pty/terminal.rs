@@ -53,9 +53,14 @@ impl Terminal {
 
     /// A test of this binary, run as a program.
     pub fn child(test: &str, size: (u16, u16)) -> Self {
+        Self::child_at(&tempfile::tempdir().unwrap().into(), test, size)
+    }
+
+    /// The same with a home of the test's.
+    pub fn child_at(home: &Arc<tempfile::TempDir>, test: &str, size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"]);
-        Self::spawn(command, size, tempfile::tempdir().unwrap().into(), &[], &[])
+        Self::spawn(command, size, Arc::clone(home), &[], &[])
     }
 
     fn spawn(

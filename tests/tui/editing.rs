@@ -112,6 +112,26 @@ fn a_paste_is_one_edit_and_one_score() {
 }
 
 #[test]
+fn a_paste_over_a_selection_is_one_undo() {
+    let mut stage = Stage::finished();
+    stage.press("e ctrl-a").send(Msg::Paste("wholly\nother".into()));
+    let text = |stage: &Stage| {
+        let Some(Layer::Edit(edit)) = stage.state.layers.last() else { panic!() };
+        edit.text()
+    };
+    assert_eq!(text(&stage), "wholly\nother");
+    stage.press("ctrl-z");
+    assert!(text(&stage).starts_with("We check") && text(&stage).ends_with("bad ."));
+    stage.press("ctrl-y");
+    assert_eq!(text(&stage), "wholly\nother");
+    // What comes back from the user's editor is one as well.
+    stage.press("ctrl-o").send(Msg::Edited("from outside\n".into()));
+    assert_eq!(text(&stage), "from outside");
+    stage.press("ctrl-z");
+    assert_eq!(text(&stage), "wholly\nother");
+}
+
+#[test]
 fn an_emptied_critique_is_scored_and_a_refused_one_is_told() {
     let mut stage = Stage::finished();
     stage.press("e ctrl-a ctrl-x").rest(REST).play();

@@ -80,7 +80,16 @@ fn finished_with_the_cursor_on_the_biggest_move() {
 fn a_finished_pair() {
     let mut stage = Stage::finished();
     stage.press("J J space").play();
-    shots("pair", &mut stage);
+    coloured("pair", &mut stage);
+    stage.press("v h h");
+    shots("pair-rejected", &mut stage);
+}
+
+#[test]
+fn a_pair_being_written() {
+    let mut stage = Stage::finished();
+    stage.press("J J space").step(40);
+    shots("pair-streaming", &mut stage);
 }
 
 #[test]

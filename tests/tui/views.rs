@@ -203,6 +203,28 @@ fn the_log_opens_at_its_end() {
 }
 
 #[test]
+fn slash_looks_through_the_log_and_every_page() {
+    let mut stage = Stage::finished();
+    let lines: Vec<String> =
+        (0..200).map(|n| format!("line {n}{}", if n % 50 == 7 { " a needle" } else { "" })).collect();
+    stage.send(Msg::Page("the log".into(), lines.join("\n")));
+    stage.press("/ 'needle' enter");
+    let screen = stage.text(80, 24);
+    assert!(screen.contains("line 157 a needle") || screen.contains("line 7 a needle"), "{screen}");
+    assert!(stage.state.note.as_ref().unwrap().contains("of 4"), "{:?}", stage.state.note);
+    stage.press("g g / 'needle' enter");
+    assert!(stage.text(80, 24).contains("line 7 a needle"));
+    stage.press("ctrl-n");
+    assert!(stage.text(80, 24).contains("line 57 a needle"));
+    stage.press("ctrl-p ctrl-p");
+    assert!(stage.text(80, 24).contains("line 157 a needle"), "round the end");
+    stage.press("/ 'nowhere' enter");
+    assert!(stage.state.note.as_ref().unwrap().contains("not in this text"));
+    stage.press("q");
+    assert_eq!(stage.state.search, None, "the texts below were not looked through");
+}
+
+#[test]
 fn a_bad_row_shows_its_reason_where_it_is_selected() {
     let text = "{\"prompt\": \"a\", \"answer\": \"b\"}\n{\"prompt\": \"c\", \"answer\": 3}\n";
     let rows = outloud::rows::Reader::over("rows.jsonl", std::io::Cursor::new(text));

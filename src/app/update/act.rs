@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{compare, copy, edit, entry, find, jobs, label, ready, takes, teach, tokens};
 use crate::app::{
-    Action, Effect, Field, Focus, Help, Layer, LineFor, Paint, Palette, Part, Screen, Series, State, Steer,
-    TakeList,
+    Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State,
+    Steer, TakeList, TextBox,
 };
 
 /// Lines of a page step.
@@ -143,7 +143,7 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
             };
         }
         Action::ErrorDetail => match state.error().map(str::to_owned) {
-            Some(error) => state.layers.push(Layer::Detail("Error".into(), error, 0)),
+            Some(error) => state.layers.push(Layer::Detail(Page::new("Error", error))),
             None => state.note = Some("no error".into()),
         },
         Action::ModelDetail => model_detail(state),
@@ -198,9 +198,8 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
                 Some(Layer::Entry(entry)) => entry.area_mut(),
                 _ => return Vec::new(),
             };
-            if area.is_selecting() {
-                area.copy();
-                return vec![Effect::Copy("selection".into(), area.yank_text())];
+            if let Some(text) = area.copy() {
+                return vec![Effect::Copy("selection".into(), text)];
             }
             state.note = Some("nothing is selected: shift and the arrows select".into());
         }
@@ -267,7 +266,7 @@ fn step_example(state: &mut State, by: i32) {
     }
 }
 
-fn other_side(state: &mut State) {
+pub(super) fn other_side(state: &mut State) {
     if state.example().is_some_and(crate::app::Example::is_pair) {
         state.side = state.side.other();
         view_changed(state);
@@ -335,7 +334,7 @@ fn model_detail(state: &mut State) {
     for reason in &info.spec.reasons {
         let _ = write!(text, "\n{}: {}\n    {}", reason.what, reason.value, reason.why);
     }
-    state.layers.push(Layer::Detail("Model".into(), text, 0));
+    state.layers.push(Layer::Detail(Page::new("Model", text)));
 }
 
 fn turn_focus(state: &mut State, by: usize) {
@@ -390,7 +389,7 @@ fn step(state: &mut State, by: i32) {
     }
     let moved = |at: usize| at.saturating_add_signed(by as isize);
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(Page { scroll, .. })), _) => {
             *scroll = moved((*scroll).min(state.limits.layer)).min(state.limits.layer);
         }
         (Some(Layer::Palette(palette)), _) => palette.picked = moved(palette.picked),
@@ -424,7 +423,7 @@ fn to_end(state: &mut State, last: bool) {
         return;
     }
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(Page { scroll, .. })), _) => {
             *scroll = if last { state.limits.layer } else { 0 };
         }
         (
@@ -461,7 +460,7 @@ fn to_place(state: &mut State, place: usize) {
         return;
     }
     match (state.layers.last_mut(), state.focus) {
-        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(_, _, scroll)), _) => {
+        (Some(Layer::Help(Help { scroll, .. }) | Layer::Detail(Page { scroll, .. })), _) => {
             *scroll = place.min(state.limits.layer);
         }
         (Some(_), _) => {}
@@ -514,10 +513,7 @@ fn other_field(state: &mut State) {
     }
 }
 
-fn with_area(
-    state: &mut State,
-    change: impl Fn(&mut ratatui_textarea::TextArea<'static>) -> bool,
-) -> Vec<Effect> {
+fn with_area(state: &mut State, change: impl Fn(&mut TextBox) -> bool) -> Vec<Effect> {
     let done = match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => change(entry.area_mut()),
         Some(Layer::Edit(edit)) => change(&mut edit.area),

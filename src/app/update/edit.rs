@@ -198,7 +198,7 @@ pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     // The model writes the space before its next word itself.
-    let given = edit.before().trim_end_matches(' ').to_owned();
+    let given = edit.area.before().trim_end_matches(' ').to_owned();
     let from = edit.take.or(edit.base);
     if !ready(state) {
         return Vec::new();
@@ -240,7 +240,7 @@ pub(super) fn edited(state: &mut State, text: &str) -> Vec<Effect> {
         state.note = Some("unchanged".into());
         return Vec::new();
     }
-    edit.replace(text);
+    edit.area.replace(text);
     changed(state)
 }
 

@@ -52,7 +52,7 @@ pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
                     area.input(Input { key: step, ..input.clone() });
                 }
             }
-            _ => drop(area.input(input)),
+            _ => area.input(input),
         }
     }
     label::changed(state);
@@ -68,14 +68,14 @@ pub(super) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     }
     match state.layers.last_mut() {
         Some(Layer::Entry(entry)) => {
-            entry.area_mut().insert_str(text);
+            entry.area_mut().insert(&text);
         }
         Some(Layer::Edit(edit)) => {
-            edit.area.insert_str(text);
+            edit.area.insert(&text);
             return edit::changed(state);
         }
         Some(Layer::Writing(writing)) => {
-            writing.area.insert_str(text);
+            writing.area.insert(&text);
             label::changed(state);
         }
         Some(Layer::Line(line)) => line.text.push_str(text.lines().next().unwrap_or_default()),

@@ -1,7 +1,9 @@
 //! `/`: words looked for in the visible texts, in the list of examples, in the help.
 
 use super::act;
-use crate::app::{Anchor, Code, Example, Focus, Help, Key, Layer, Pattern, Search, Side, State, Typing};
+use crate::app::{
+    Anchor, Code, Example, Focus, Help, Key, Layer, Page, Pattern, Search, Side, State, Typing,
+};
 use crate::checkpoint::Prompt;
 
 /// Rows left above a match.
@@ -10,7 +12,7 @@ const ABOVE: usize = 3;
 /// Begins to type what to look for.
 pub(super) fn open(state: &mut State) {
     match state.layers.last() {
-        None | Some(Layer::Help(_)) => {
+        None | Some(Layer::Help(_) | Layer::Detail(_)) => {
             let before = state.search.take();
             state.layers.push(Layer::Search(Typing { query: String::new(), before }));
         }
@@ -44,6 +46,7 @@ fn typed(state: &mut State) {
     let below = state.layers.len().saturating_sub(2);
     match state.layers.get_mut(below) {
         Some(Layer::Help(help)) => *help = Help { scroll: 0, query },
+        Some(Layer::Detail(page)) => page.search = Pattern::new(&query).map(|_| Search { query, at: None }),
         _ => state.search = Pattern::new(&query).map(|_| Search { query, at: None }),
     }
 }
@@ -55,7 +58,7 @@ pub(super) fn accept(state: &mut State) {
         state.search = typing.before;
         return;
     }
-    if Pattern::new(&typing.query).is_none() {
+    if matches!(state.layers.last(), Some(Layer::Detail(_))) || Pattern::new(&typing.query).is_none() {
         state.search = typing.before;
     }
     go(state, 1);
@@ -65,14 +68,20 @@ pub(super) fn accept(state: &mut State) {
 pub(super) fn close(state: &mut State) {
     if let Some(Layer::Search(typing)) = state.layers.pop() {
         state.search = typing.before;
-        if let Some(Layer::Help(help)) = state.layers.last_mut() {
-            help.query.clear();
+        match state.layers.last_mut() {
+            Some(Layer::Help(help)) => help.query.clear(),
+            Some(Layer::Detail(page)) => page.search = None,
+            _ => {}
         }
     }
 }
 
 /// To another match: 1 is the next one, -1 the one before.
 pub(super) fn go(state: &mut State, by: isize) {
+    if let Some(Layer::Detail(page)) = state.layers.last_mut() {
+        state.note = Some(in_page(page, &state.limits.layer_found, state.limits.layer, by));
+        return;
+    }
     let Some(search) = state.search.clone() else {
         state.note = Some("nothing is looked for: / types the words".into());
         return;
@@ -101,6 +110,21 @@ pub(super) fn go(state: &mut State, by: isize) {
     }
     state.note = Some(format!("‘{}’: match {} of {all}", search.query, at + 1));
     state.search = Some(Search { at: Some(at), ..search });
+}
+
+/// To another match in a page, the first one from where it stands; what is to be told.
+fn in_page(page: &mut Page, found: &[usize], most: usize, by: isize) -> String {
+    let Some(search) = &mut page.search else { return "nothing is looked for: / types the words".into() };
+    let all = found.len();
+    let top = page.scroll.min(most);
+    let at = match search.at {
+        Some(at) => (at as isize + by).rem_euclid(all.max(1) as isize) as usize,
+        None => found.iter().position(|row| *row >= top).unwrap_or(0),
+    };
+    let Some(row) = found.get(at) else { return format!("‘{}’ is not in this text", search.query) };
+    search.at = Some(at);
+    page.scroll = row.saturating_sub(ABOVE).min(most);
+    format!("‘{}’: match {} of {all}", search.query, at + 1)
 }
 
 /// To the next example that has the words.

@@ -10,12 +10,13 @@ mod find;
 mod jobs;
 mod kept;
 mod label;
+mod mouse;
 mod takes;
 mod teach;
 mod tokens;
 
 use super::keymap::Lookup;
-use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, Screen, State};
+use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, Page, Screen, State};
 
 pub use jobs::start;
 pub use kept::{Kept, KeptTake};
@@ -40,13 +41,9 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
         Msg::Scroll(pane, lines) => act::scroll(state, pane, lines),
-        Msg::Click(focus) => {
-            if state.layers.is_empty() {
-                state.focus = focus;
-            }
-            Vec::new()
-        }
         Msg::Runs(news) => teach::news(state, *news),
+        Msg::Click(pane, target) => mouse::click(state, pane, target),
+        Msg::Drag(target) => mouse::drag(state, target),
         Msg::Examples(examples) => {
             let from = state.examples.len();
             state.examples.extend(examples);
@@ -95,7 +92,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Journal(entries, all) => label::journal(state, entries, all),
         Msg::Adopted(take, name) => label::adopted(state, take, name),
         Msg::Page(title, text) => {
-            state.layers.push(Layer::Detail(title, text, usize::MAX));
+            state.layers.push(Layer::Detail(Page { scroll: usize::MAX, ..Page::new(title, text) }));
             Vec::new()
         }
         Msg::Waiting(tokens) => {

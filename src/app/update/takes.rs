@@ -37,7 +37,7 @@ pub(super) fn redo(state: &mut State) {
 /// Shows a take, and says which it is.
 pub(super) fn to(state: &mut State, id: TakeId) {
     let Some(take) = state.takes.get(id) else { return };
-    let (side, title) = (take.side, take.title());
+    let (side, title) = (take.side, state.title(take));
     state.side = side;
     state.show(id);
     (state.cursor, state.critique_top) = (None, None);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{act, compare};
 use crate::app::teach::{Ask, CURVES, Field, Form, Judged, News, Plan, Run, RunState, SMOOTH, TeachPane};
 use crate::app::{
-    Action, Answers, Code, Effect, Example, Key, Layer, Line, LineFor, ModelState, Origin, Screen, Side, State, Versus,
+    Action, Answers, Code, Effect, Example, Key, Layer, Line, LineFor, ModelState, Origin, Page, Screen, Side, State, Versus,
 };
 use crate::engine::ModelSource;
 
@@ -197,7 +197,7 @@ fn detail(state: &mut State) {
     }
     lines.extend(run.kept.iter().map(|name| format!("kept as {name}")));
     let title = run.name.clone();
-    state.layers.push(Layer::Detail(title, lines.join("\n"), 0));
+    state.layers.push(Layer::Detail(Page::new(title, lines.join("\n"))));
 }
 
 // -- the Train dialog

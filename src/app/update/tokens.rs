@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::jobs;
-use crate::app::{Effect, Job, Layer, State, TakeId};
+use crate::app::{Effect, Job, Layer, Page, State, TakeId};
 use crate::engine::Request;
 
 /// Asks for the names of the prompt's tokens; they are shown when they come.
@@ -37,7 +37,7 @@ pub(super) fn named(state: &mut State, id: TakeId, texts: &[String]) {
         let begins = if at == first && at > 0 { "  ◁ the critique begins" } else { "" };
         let _ = writeln!(text, "{at:>6} {id:>8}  {}{begins}{mark}", visible(token));
     }
-    state.layers.push(Layer::Detail("Exact tokens".into(), text, 0));
+    state.layers.push(Layer::Detail(Page::new("Exact tokens", text)));
 }
 
 fn visible(token: &str) -> String {

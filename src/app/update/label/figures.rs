@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::app::{Effect, Layer, State};
+use crate::app::{Effect, Layer, Page, State};
 use crate::eval::statistics::Estimate;
 use crate::label::{self, Calibration, Rule};
 
@@ -40,7 +40,7 @@ pub(super) fn show(state: &mut State) -> Vec<Effect> {
         read(state);
     }
     let text = table(state);
-    state.layers.push(Layer::Detail("Agreement and calibration".into(), text, 0));
+    state.layers.push(Layer::Detail(Page::new("Agreement and calibration", text)));
     Vec::new()
 }
 

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::{change, current, here, label, marked, place, write};
-use crate::app::edit::area;
-use crate::app::{Due, Effect, Layer, Purpose, Reviewing, Side, State, TakeId, Writing, ledger};
+use crate::app::{Due, Effect, Layer, Purpose, Reviewing, Side, State, TakeId, TextBox, Writing, ledger};
 use crate::label::sentences::sentences;
 use crate::session::{Digest, Event, Object, Review, Sentence};
 
@@ -24,7 +23,7 @@ fn open(state: &mut State, purpose: Purpose, example: usize, text: &str) {
     state.layers.push(Layer::Writing(Box::new(Writing {
         purpose,
         example,
-        area: area(text),
+        area: TextBox::new(text),
         was: text.to_owned(),
         kept: text.to_owned(),
         on_the_way: Vec::new(),
@@ -41,7 +40,7 @@ pub(in crate::app::update) fn changed(state: &mut State) {
 /// The text came back from the user's editor.
 pub(in crate::app::update) fn edited(state: &mut State, text: &str) -> Vec<Effect> {
     if let Some(Layer::Writing(writing)) = state.layers.last_mut() {
-        writing.area = area(text.replace("\r\n", "\n").trim_end_matches('\n'));
+        writing.area.replace(text.replace("\r\n", "\n").trim_end_matches('\n'));
     }
     keep(state)
 }

@@ -35,11 +35,16 @@ pub fn shows(wanted: Option<bool>, env: &dyn Fn(&str) -> Option<String>) -> bool
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Whether anything is.
-    pub on: bool,
+    on: bool,
     last: Option<(Instant, u8)>,
 }
 
 impl Progress {
+    /// Reports, if `on`.
+    pub fn new(on: bool) -> Self {
+        Self { on, last: None }
+    }
+
     /// The bytes that report a share from 0 to 1, or that nothing goes on any more; at most one report a second.
     pub fn bytes(&mut self, share: Option<f64>, now: Instant) -> Vec<u8> {
         if !self.on {
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn one_report_a_second_and_it_is_taken_away() {
         let begin = Instant::now();
-        let mut progress = Progress { on: true, last: None };
+        let mut progress = Progress::new(true);
         assert_eq!(progress.bytes(Some(0.1), begin), b"\x1b]9;4;1;10\x1b\\");
         assert!(progress.bytes(Some(0.2), begin + EVERY / 2).is_empty());
         assert_eq!(progress.bytes(Some(0.2), begin + EVERY), b"\x1b]9;4;1;20\x1b\\");

@@ -138,7 +138,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         tokens: Tokens::default(),
         log,
         runs: places.map(|places| super::teach::Runs::start(places, tell.clone())).transpose()?,
-        progress: super::progress::Progress { on: progress, ..Default::default() },
+        progress: super::progress::Progress::new(progress),
         bell,
         tell,
         exit: None,

@@ -38,7 +38,7 @@ impl Plot<'_> {
         }
         let dim = theme.style(Meaning::Dim);
         let scaled = |value: f64| if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value };
-        let wanted = |&(_, y): &&(f64, f64)| y.is_finite() && (!self.log || y > 0.0);
+        let wanted = |&(_, y): &&(f64, f64)| y.is_finite() && (!self.log || *y > 0.0);
         let all = || self.curves.iter().flat_map(|c| c.points.iter().filter(wanted));
         let (mut low, mut high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, y)| (l.min(*y), h.max(*y)));
         let last = all().fold(1.0_f64, |m, (x, _)| m.max(*x));

@@ -10,7 +10,7 @@ pub use curves::{CURVES, Curve, Line, Tint, smoothed};
 pub use form::{FIELDS, Field, Form, Plan};
 pub use judged::{Judged, Set, Show};
 
-pub use crate::eval::Estimate;
+pub use crate::eval::statistics::Estimate;
 pub use crate::eval::before_after::{Change, Comparison, Pair};
 pub use crate::train::run::Record;
 pub use crate::train::run::samples::Sample;

@@ -438,6 +438,7 @@ fn open_row(state: &mut State) -> Vec<Effect> {
         origin: Origin::File,
         hint: None,
         fault: None,
+        extra: Default::default(),
     };
     let (base, result) = (run.base.clone(), run.result());
     let place = state.examples.iter().position(|e| e.id == id).unwrap_or_else(|| {

@@ -118,7 +118,7 @@ impl Worker {
     }
 
     fn note(&self, text: impl Into<String>) {
-        drop(self.tell(News::Note(text.into())));
+        let _ = self.tell(News::Note(text.into()));
     }
 
     /// Says which runs of an earlier screen are still at work.
@@ -127,7 +127,7 @@ impl Worker {
         let at_work: Vec<&str> = runs.iter().filter(|run| run.is_at_work()).map(|run| run.name.as_str()).collect();
         if !at_work.is_empty() {
             let names = at_work.join(", ");
-            drop(self.look());
+            let _ = self.look();
             self.note(format!("{names} is still training: g t watches it"));
         }
     }
@@ -167,7 +167,7 @@ impl Worker {
         let done = match ask {
             Ask::Watch(watching) => {
                 if watching && !self.watching {
-                    drop(self.tell(News::Here(self.places.runs(), self.places.files.clone())));
+                    let _ = self.tell(News::Here(self.places.runs(), self.places.files.clone()));
                 }
                 self.watching = watching;
                 Ok(())
@@ -177,7 +177,9 @@ impl Worker {
                 self.planning = None;
                 match Planning::start(&form, &self.places) {
                     Ok(planning) => self.planning = Some(planning),
-                    Err(error) => drop(self.tell(News::Planned(Err(error.to_string())))),
+                    Err(error) => {
+                        let _ = self.tell(News::Planned(Err(error.to_string())));
+                    }
                 }
                 Ok(())
             }
@@ -192,8 +194,12 @@ impl Worker {
                 self.judging = None;
                 match self.looker.run(&run).map(|run| Judging::start(run, &self.places)) {
                     Some(Ok(judging)) => self.judging = Some(judging),
-                    Some(Err(error)) => drop(self.tell(News::Judged(Err(error.to_string())))),
-                    None => drop(self.tell(News::Judged(Err("this run is gone".into())))),
+                    Some(Err(error)) => {
+                        let _ = self.tell(News::Judged(Err(error.to_string())));
+                    }
+                    None => {
+                        let _ = self.tell(News::Judged(Err("this run is gone".into())));
+                    }
                 }
                 Ok(())
             }
@@ -216,8 +222,8 @@ impl Worker {
     fn begun(&mut self, start: impl FnOnce(&Places) -> Result<PathBuf>) -> Result<()> {
         let run = start(&self.places)?;
         // It is looked at before it is picked.
-        drop(self.look());
-        drop(self.tell(News::Started(run)));
+        let _ = self.look();
+        let _ = self.tell(News::Started(run));
         Ok(())
     }
 

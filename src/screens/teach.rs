@@ -141,8 +141,8 @@ fn facts(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let inner = panel::draw(&one_line(&run.name), &run.recipe, false, frame(area), theme, area, buffer);
     let mut words = vec![Words::new(format!("{}\n", one_line(&run.meaning())), theme.style(meaning(run)), 0)];
     let estimate = match (&run.corrected, &run.estimate) {
-        (Some(real), _) => format!("measured: {real}"),
-        (None, Some(guess)) => format!("estimate: {guess}"),
+        (Some(real), _) if run.is_at_work() => format!("by the first steps: {real}"),
+        (_, Some(guess)) => format!("estimated: {guess}"),
         _ => String::new(),
     };
     words.push(Words::new(one_line(&estimate), theme.style(Meaning::Text), 0));
@@ -249,7 +249,8 @@ fn critiques(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     };
     let reward = sample.reward.map(|r| format!(", reward {r:+.2}")).unwrap_or_default();
     let open = if sample.ended { "" } else { " …" };
-    let head = format!("{} {}{reward}: ", one_line(&sample.place), sample.side);
+    let place = sample.place.rsplit(['/', '\\']).next().unwrap_or_default();
+    let head = format!("{} {}{reward}: ", one_line(place), sample.side);
     let mut words = vec![Words::new(head, theme.style(Meaning::Title), 0)];
     if inner.height > 5 {
         words.push(Words::new(format!("{}\n", one_line(&sample.answer)), theme.style(Meaning::Dim), 0));

@@ -11,6 +11,7 @@ use super::status::{self, Asked};
 use super::tensorboard::Events;
 use super::watch::evaluate;
 use super::{Event, Identity, Job, ModelId, Outcome, Summary, result};
+use crate::checkpoint::Method;
 use crate::train::batches::Batches;
 use crate::train::collate::PairRows;
 use crate::train::config::Config;
@@ -98,7 +99,8 @@ pub fn run(
     say(Event::Started { step: position.step, steps });
     let held: Vec<&PairRows> = rows.held.iter().collect();
     let best = out.join("best");
-    let sampled = if config.method.has_critique() { config.samples } else { 0 };
+    let writes = config.method.has_critique() && start.checkpoint.spec.method == Method::Cloud;
+    let sampled = if writes { config.samples } else { 0 };
     let samples = Samples::open(out, position.step, sampled, config.method.has_reward())?;
     let (first, mut ended) = (position.step, None);
     while position.step < steps && ended.is_none() {
@@ -124,7 +126,7 @@ pub fn run(
             let best = (config.patience > 0).then_some(best.as_path());
             record.eval = Some(evaluate(&trainer, &held, position.step, &mut position.watched, best)?);
             ended = position.watched.overfits(&config);
-            samples.write(position.step, trainer.constant(), start, &held, sources.held())?;
+            samples.write(position.step, trainer.constant(), start, sources.held(), config.raw_special)?;
         }
         metrics.append(&record)?;
         events.append(&record)?;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Prompt;
 use crate::disk::{self, failed};
 use crate::model::{Chunk, Model};
-use crate::train::collate::{PairRows, Row};
 use crate::train::data::Pair;
 use crate::train::start::Start;
 use crate::{Error, Result};
@@ -79,15 +78,16 @@ impl Samples {
         step: usize,
         model: &Model,
         start: &Start,
-        rows: &[&PairRows],
         pairs: &[Pair],
+        raw_special: bool,
     ) -> Result<()> {
         let mut text = Vec::new();
-        for (at, (pair, source)) in rows.iter().zip(pairs).take(self.rows).enumerate() {
-            let sides = [("chosen", &pair.chosen, &source.chosen), ("rejected", &pair.rejected, &source.rejected)];
-            for (side, row, answer) in sides {
-                let (ids, reward, ended) = greedy(model, start, row)?;
-                let prompt = match &source.prompt {
+        for (at, pair) in pairs.iter().take(self.rows).enumerate() {
+            for (side, answer) in [("chosen", &pair.chosen), ("rejected", &pair.rejected)] {
+                let ask = Some(start.critique_prompt.as_str());
+                let formatted = start.checkpoint.text.format(&pair.prompt, &answer.text, ask, raw_special)?;
+                let (ids, reward, ended) = greedy(model, start, formatted.ids)?;
+                let prompt = match &pair.prompt {
                     Prompt::Text(text) => text.clone(),
                     Prompt::Messages(turns) => turns.last().map(|t| t.content.clone()).unwrap_or_default(),
                 };
@@ -120,14 +120,14 @@ fn line(sample: &Sample, text: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The likeliest tokens after what stands before a row's critique; the reward at the end-of-turn token.
-fn greedy(model: &Model, start: &Start, row: &Row) -> Result<(Vec<u32>, Option<f64>, bool)> {
+/// The likeliest tokens after a prompt; the reward at the end-of-turn token.
+fn greedy(model: &Model, start: &Start, prompt: Vec<u32>) -> Result<(Vec<u32>, Option<f64>, bool)> {
     let rule = &start.checkpoint.spec.prompt;
     let end = rule.end_of_turn.id;
     let eos = rule.eos.as_ref().map(|eos| eos.id);
-    let room = model.backbone().max_position_embeddings.saturating_sub(row.first_target + 2).min(LONGEST);
+    let room = model.backbone().max_position_embeddings.saturating_sub(prompt.len() + 1).min(LONGEST);
     let mut cache = model.new_cache();
-    let mut next: Vec<u32> = row.ids.iter().copied().take(row.first_target + 1).collect();
+    let mut next = prompt;
     let mut written = Vec::new();
     loop {
         let keep = next.len();

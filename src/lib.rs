@@ -9,6 +9,7 @@
 //! ARCHITECTURE.md tells what each room owns; `tests/architecture.rs` keeps the arrows.
 
 pub mod app;
+pub mod browse;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
@@ -17,6 +18,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod exchange;
 pub mod label;
 pub mod model;
 pub mod recipe;

@@ -10,6 +10,8 @@
 
 #[path = "cli/common.rs"]
 mod common;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/golden.rs"]

@@ -15,6 +15,8 @@ mod label;
 mod looks;
 #[path = "pty/outside.rs"]
 mod outside;
+#[path = "pty/teach.rs"]
+mod teach;
 #[path = "pty/terminal.rs"]
 mod terminal;
 
@@ -29,6 +31,11 @@ const FINISHED: &str = "re-encoded";
 fn finished(size: (u16, u16)) -> Terminal {
     let mut terminal = Terminal::start(&[], size);
     terminal.wait_for(FINISHED);
+    let waits = ["re-encoded …", "re-encoded   …"];
+    terminal.wait_until("both readings", |t| {
+        let text = t.text();
+        !waits.iter().any(|wait| text.contains(wait))
+    });
     terminal.settle();
     terminal
 }
@@ -106,7 +113,7 @@ fn signals_restore_the_terminal_and_give_their_status() {
 #[test]
 fn killed_it_opens_where_it_stood() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let mut terminal = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut terminal = Terminal::start_at(&home, &[], (120, 40));
     terminal.wait_for(FINISHED);
     // The second example, critiqued; its place is written a few seconds later at most.
     terminal.keys("]");
@@ -126,7 +133,7 @@ fn killed_it_opens_where_it_stood() {
         .wait_until("two takes and a view on the disk", |_| view(&session).0 == 2 && view(&session).1 >= 1);
     terminal.signal("KILL");
     terminal.exit();
-    let mut again = Terminal::start_at(&home, &["--session", "auto"], (120, 40));
+    let mut again = Terminal::start_at(&home, &[], (120, 40));
     again.wait_for(FINISHED);
     again.keys("q");
     assert_eq!(again.exit(), 0);
@@ -378,7 +385,7 @@ fn a_terminal_that_vanishes_ends_the_program() {
     let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
     let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_outloud"));
     command.env("TERM", "xterm-256color");
-    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
         command.env(name, home.path());
     }
     let mut child = pair.slave.spawn_command(command).unwrap();
@@ -398,4 +405,81 @@ fn a_terminal_that_vanishes_ends_the_program() {
         assert!(since.elapsed() < Duration::from_secs(20), "still running without a terminal");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// 200,000 rows: a frame within a second, and no key waits while they are indexed, filtered and sorted.
+#[test]
+fn many_rows_are_there_at_once_and_nothing_freezes() {
+    use std::time::Instant;
+    let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
+    {
+        use std::io::Write as _;
+        let mut out = std::io::BufWriter::new(&mut file);
+        for n in 0..200_000 {
+            let score = f64::from((n * 7919) % 1000) / 100.0;
+            writeln!(
+                out,
+                r#"{{"id":"row-{n}","prompt":"How much is {n} + 1?","chosen":"It is {}.","rejected":"No.","score_chosen":{score},"score_rejected":5.0}}"#,
+                n + 1
+            )
+            .unwrap();
+        }
+    }
+    let start = Instant::now();
+    let path = file.path().display().to_string();
+    let mut terminal = Terminal::start(&[&path], (120, 40));
+    terminal.wait_for("outloud");
+    let first = start.elapsed();
+    terminal.wait_for("row-0");
+    terminal.keys("gd");
+    let shown = Instant::now();
+    terminal.wait_for("How much is 3");
+    let shown = shown.elapsed();
+    // How long a key takes to be seen: the cursor's place stands at the right of the title.
+    let mut place = 1;
+    let mut press = |terminal: &mut Terminal| {
+        place += 1;
+        let since = Instant::now();
+        terminal.keys("j");
+        let want = format!(" {place} of ");
+        while !terminal.text().contains(&want) {
+            assert!(since.elapsed() < Duration::from_secs(20), "{want}:\n{}", terminal.text());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        since.elapsed()
+    };
+    let mut indexing: Vec<Duration> = (0..20).map(|_| press(&mut terminal)).collect();
+    terminal.keys("fprompt ~ 7\r");
+    std::thread::sleep(Duration::from_millis(200));
+    let since = Instant::now();
+    // A filter goes to the first row.
+    let mut filtering: Vec<Duration> = Vec::new();
+    terminal.keys("j");
+    while terminal.text().contains("filtering") || terminal.text().contains("reading") {
+        let key = Instant::now();
+        terminal.keys("T");
+        terminal.wait_until("the next theme", |t| t.text().contains("theme"));
+        filtering.push(key.elapsed());
+        terminal.keys("k");
+        terminal.wait_until("no note", |t| !t.text().contains("in config.toml keeps it"));
+        assert!(since.elapsed() < Duration::from_secs(300));
+    }
+    let filtered = since.elapsed();
+    terminal.wait_for("where prompt ~ 7");
+    indexing.sort();
+    filtering.sort();
+    let middle = |times: &[Duration]| times.get(times.len() / 2).copied().unwrap_or_default();
+    println!(
+        "first frame {first:?}, rows after g d {shown:?}, a key {:?} (worst {:?}) while indexing, {:?} (worst {:?}) while filtering; \
+         filtered in {filtered:?}",
+        middle(&indexing),
+        indexing.last(),
+        middle(&filtering),
+        filtering.last()
+    );
+    assert!(first < Duration::from_secs(1), "{first:?}");
+    assert!(middle(&indexing) < Duration::from_millis(250), "{indexing:?}");
+    assert!(middle(&filtering) < Duration::from_millis(250), "{filtering:?}");
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
 }

@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+#[path = "session/archives.rs"]
+mod archives;
 #[path = "session/commands.rs"]
 mod commands;
 #[path = "session/common.rs"]

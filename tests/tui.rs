@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+#[path = "tui/data.rs"]
+mod data;
 #[path = "tui/editing.rs"]
 mod editing;
 #[path = "tui/fuzz.rs"]
@@ -24,5 +26,7 @@ mod snapshots;
 mod stage;
 #[path = "tui/stories.rs"]
 mod stories;
+#[path = "tui/teaching.rs"]
+mod teaching;
 #[path = "tui/views.rs"]
 mod views;

@@ -17,7 +17,9 @@ impl State {
             (Some(Layer::Line(_)), ..) => &[Context::Line],
             (Some(Layer::Search(_)), ..) => &[Context::Search],
             (Some(Layer::Takes(_)), ..) => &[Context::Takes, Context::Global],
-            (Some(Layer::Samples(_) | Layer::Steer(_)), ..) => &[Context::List, Context::Global],
+            (Some(Layer::Samples(_) | Layer::Steer(_) | Layer::Columns(_)), ..) => {
+                &[Context::List, Context::Global]
+            }
             (Some(Layer::Quit(_)), ..) => &[Context::Confirm],
             (Some(Layer::Help(_) | Layer::Detail(..) | Layer::Guidelines(_)), ..) => &[Context::Global],
             (None, screen, focus) => Self::screen_contexts(screen, focus),
@@ -28,6 +30,7 @@ impl State {
     pub fn screen_contexts(screen: Screen, focus: Focus) -> &'static [Context] {
         match (screen, focus) {
             (Screen::Teach, _) => &[Context::Teach, Context::Global],
+            (Screen::Data, _) => &[Context::Data, Context::Global],
             (Screen::Label, _) => &[Context::Label, Context::Global],
             (Screen::Compare, _) => &[Context::Compare, Context::Global],
             (Screen::Inspect, Focus::Critique) => &[Context::Critique, Context::Inspect, Context::Global],

@@ -119,6 +119,8 @@ pub struct Desk {
     pub asked: HashSet<(usize, Side, bool)>,
     /// Nothing is left to be asked ahead.
     pub ahead_done: bool,
+    /// Pairs came that are not in their order yet.
+    pub late: bool,
     /// Contents of critiques that a session holds.
     pub critiques: HashMap<TakeId, Digest>,
     /// Agreement, as of the last look.
@@ -317,14 +319,18 @@ impl Desk {
     /// How many pairs are how far.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally { all: self.queue.len(), ..Tally::default() };
-        for example in &self.queue {
-            match self.stand(*example) {
-                Stand::Is(Progress::Submitted) => tally.submitted += 1,
-                Stand::Is(Progress::Skipped) => tally.skipped += 1,
-                Stand::Is(Progress::Draft) => tally.drafts += 1,
-                Stand::Taken => tally.taken += 1,
-                Stand::Pending => {}
+        // There may be many more pairs than labels.
+        for (digest, by, standing) in self.book.labels() {
+            if by == self.by() && self.places.contains_key(digest) {
+                match standing.value.state {
+                    Progress::Submitted => tally.submitted += 1,
+                    Progress::Skipped => tally.skipped += 1,
+                    Progress::Draft => tally.drafts += 1,
+                }
             }
+        }
+        if self.setup.twice.is_some() {
+            tally.taken = self.queue.iter().filter(|e| self.stand(**e) == Stand::Taken).count();
         }
         tally
     }
@@ -344,8 +350,37 @@ impl Desk {
 
     /// Whether annotators are apart over an example and nobody has settled it.
     pub fn conflict(&self, example: usize) -> bool {
-        let Some(digest) = self.digest(example) else { return false };
-        crate::label::outcome_of(&self.book, digest, &crate::label::Rule::Latest).conflict
+        self.digest(example).is_some_and(|digest| self.apart(digest))
+    }
+
+    /// As [`crate::label::Outcome::conflict`], but made for asking often.
+    fn apart(&self, digest: &Digest) -> bool {
+        let mut side = None;
+        let mut apart = false;
+        for (_, standing) in self.book.labels_of(digest) {
+            let label = &standing.value;
+            if label.state == Progress::Submitted {
+                if label.adjudicates {
+                    return false;
+                }
+                let own = label.choice.map(|choice| choice.ordinal().signum());
+                apart |= own.is_some() && side.is_some_and(|other| Some(other) != own);
+                side = side.or(own);
+            }
+        }
+        apart
+    }
+
+    /// How many pairs annotators are apart over.
+    pub fn conflicts(&self) -> usize {
+        let mut before = None;
+        let mut count = 0;
+        for (digest, ..) in self.book.labels() {
+            if before.replace(digest) != Some(digest) && self.places.contains_key(digest) {
+                count += usize::from(self.apart(digest));
+            }
+        }
+        count
     }
 
     /// Whether rewards and critiques of an example are shown: once they were revealed, or a label is given.

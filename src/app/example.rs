@@ -65,6 +65,8 @@ pub enum Origin {
 /// A prompt and what was answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
+    /// Its row's number in the data, from 1; none if it was typed.
+    pub number: Option<usize>,
     /// Its name in lists.
     pub id: String,
     /// What was asked.
@@ -85,6 +87,7 @@ impl Example {
     /// A prompt and one answer as plain text.
     pub fn text(id: impl Into<String>, prompt: impl Into<String>, answer: impl AsRef<str>) -> Self {
         Self {
+            number: None,
             id: id.into(),
             prompt: Prompt::Text(prompt.into()),
             answers: Answers::One(answer.as_ref().into()),
@@ -110,7 +113,16 @@ impl Example {
             Err(fault) => (Prompt::Text(String::new()), Answers::One("".into()), Some(fault)),
         };
         let hint = row.extra.get("try").and_then(Value::as_str).map(Into::into);
-        Self { id, prompt, answers, origin, hint, extra: Arc::new(row.extra), fault }
+        Self {
+            number: Some(row.number),
+            id,
+            prompt,
+            answers,
+            origin,
+            hint,
+            extra: Arc::new(row.extra),
+            fault,
+        }
     }
 
     /// The value of a column, as text.

@@ -31,6 +31,8 @@ pub enum Context {
     Train,
     /// Two models before and after a run.
     Judged,
+    /// The Data screen.
+    Data,
     /// The Label screen.
     Label,
     /// The list of pairs.
@@ -68,6 +70,7 @@ impl Context {
             Self::Teach => "Teach",
             Self::Train => "Setting up a run",
             Self::Judged => "Before and after",
+            Self::Data => "Data",
             Self::Label => "Label",
             Self::Pairs => "In the list of pairs",
             Self::Review => "Reviewing a critique",
@@ -84,13 +87,14 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
         Self::Teach,
         Self::Train,
         Self::Judged,
+        Self::Data,
         Self::Label,
         Self::Pairs,
         Self::Review,
@@ -281,12 +285,13 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 17] = [
+        let stacks: [&[Context]; 18] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Teach, Context::Global],
             &[Context::Train],
             &[Context::Judged, Context::Global],
+            &[Context::Data, Context::Global],
             &[Context::Label, Context::Global],
             &[Context::Pairs, Context::Global],
             &[Context::Review, Context::Global],
@@ -403,6 +408,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "t", "l", "L", "g"]);
+        assert_eq!(next, ["i", "c", "t", "d", "l", "L", "g"]);
     }
 }

@@ -23,6 +23,8 @@ pub enum Layer {
     Train(Box<super::teach::Form>),
     /// Both models of a run over the same rows.
     Judged,
+    /// Columns that could be added to the table; which one is picked.
+    Columns(usize),
     /// A line being typed.
     Line(Line),
     /// A text in full.
@@ -112,6 +114,10 @@ pub enum LineFor {
     Keep,
     /// A folder of runs.
     Runs,
+    /// The filter of the Data screen.
+    Filter,
+    /// Where rows are written to.
+    Export,
     /// The order in which pairs come.
     Order,
 }

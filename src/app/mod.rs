@@ -10,6 +10,7 @@
 pub mod action;
 pub mod compare;
 mod contexts;
+pub mod data;
 pub mod desk;
 pub mod diff;
 pub mod edit;
@@ -30,6 +31,7 @@ pub mod update;
 
 pub use action::Action;
 pub use compare::{Compare, SwapTable, Swapped, Versus};
+pub use data::{Batch, Chosen, Data, DataPane};
 pub use desk::{Desk, Filter, Found, Pairs, Pane, Purpose, Reviewing, Setup, Stand, Writing};
 pub use edit::{Edit, Part};
 pub use example::{Answers, Example, Origin, Side};
@@ -45,4 +47,4 @@ pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
 pub use takes::{Change, Takes};
 pub use teach::Teach;
 pub use textbox::TextBox;
-pub use update::{Kept, KeptTake, figure, start, update};
+pub use update::{Kept, KeptTake, check_filter, figure, start, update};

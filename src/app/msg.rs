@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Change, Example, Focus, Kept, Key, Limits, TakeId, Target};
+use crate::browse::{Ask, News};
 use crate::engine::{Event, Request, Ticket};
 use crate::session::{Draft, Entry, EventId, Pen};
 
@@ -19,6 +20,10 @@ pub enum Msg {
     Click(Option<Focus>, Option<Target>),
     /// The mouse was drawn, pressed, to what stands there.
     Drag(Target),
+    /// A cell of the terminal was clicked, where panes are not those of Inspect.
+    Press(u16, u16),
+    /// The thread of the rows told something.
+    Data(Box<News>),
     /// Examples were read.
     Examples(Vec<Example>),
     /// The thread that looks after runs told something.
@@ -60,6 +65,8 @@ pub enum Effect {
     Send(Box<Request>),
     /// Ask the thread that looks after runs.
     Runs(Box<super::teach::Ask>),
+    /// Ask the thread of the rows.
+    Browse(Box<Ask>),
     /// Stop a ticket.
     Cancel(Ticket),
     /// Give a text to the user's editor; it comes back as [`Msg::Edited`].

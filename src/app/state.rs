@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Compare, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Spot, Take, TakeId, Takes, Target,
+    Compare, Data, DataPane, Desk, Example, Kept, Key, Keymap, Layer, Search, Side, Spot, Take, TakeId,
+    Takes, Target,
 };
 use crate::checkpoint::Method;
 use crate::engine::{DeviceChoice, Input, ModelId, ModelInfo, ModelSource, Ticket};
@@ -19,6 +20,8 @@ pub enum Screen {
     Compare,
     /// Training runs.
     Teach,
+    /// Many rows.
+    Data,
     /// Which answer is better, in the eyes of a person.
     Label,
 }
@@ -163,6 +166,8 @@ pub struct Limits {
     pub list: usize,
     /// Most rows the compared critiques can be scrolled.
     pub compare: usize,
+    /// Where the panes of the Data screen stand, and which place of theirs is in the first row.
+    pub data: [Option<(DataPane, [u16; 4], usize)>; 4],
     /// Whether both answers of a pair are on the screen with their critiques.
     pub both_sides: bool,
     /// Most rows prompt, A and B of the Label screen can be scrolled.
@@ -222,6 +227,8 @@ pub struct State {
     pub compare: Compare,
     /// The Teach screen.
     pub teach: super::Teach,
+    /// The Data screen.
+    pub data: Data,
     /// The Label screen.
     pub desk: Desk,
     /// What is to be done when no key has come until then.
@@ -302,6 +309,7 @@ impl State {
             unsaved: (0, None),
             compare: Compare::default(),
             teach: super::Teach::default(),
+            data: Data::default(),
             desk: Desk::default(),
             due: None,
             running: HashMap::new(),

@@ -54,6 +54,9 @@ pub struct Weights {
     changes: BTreeMap<String, Vec<Change>>,
 }
 
+/// Shape and numbers by name.
+pub type Values = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// What an adapter does to a tensor.
 #[derive(Debug)]
 enum Change {
@@ -324,7 +327,7 @@ impl Weights {
     }
 
     /// The last adapter's own tensors: names as the reference's, `lora_A` and `lora_B` in place of `weight`.
-    pub fn adapter_values(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+    pub fn adapter_values(&self) -> Result<Values> {
         let mut all = BTreeMap::new();
         for (name, changes) in &self.changes {
             let mut put = |name: &str, entry: &Entry| -> Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::import::{self, ImportArgs};
 use super::label_line::{self, Line, What};
 use super::open::{ScreenArgs, open_on, session_of};
 use super::{Exit, model::ModelArgs, say};
@@ -32,7 +33,7 @@ With a terminal the Label screen opens. Without one, or with --choices or --stat
    \"state\": \"submitted\"|\"skipped\"|\"draft\", \"all_bad\", \"reasons\", \"note\", \"flag\", \"seconds\", \"adjudicates\",
    \"correction\": {\"answer\": 0|1, \"text\": ...}, \"undo\": true}
 Each is answered, once it is on the disk, by {\"id\",\"example\",\"event\",\"state\",\"choice\"} or {\"line\",\"error\"}; the last line is
-{\"status\": ...}. Choices are of the row's answers (chosen, rejected), never of the A and B of a screen.
+{\"status\": ...}. With --from LABELS whole files made elsewhere are taken in, one JSON object a file. Choices are of the row's answers (chosen, rejected), never of the A and B of a screen.
 The session is --session, else one under $XDG_DATA_HOME/outloud/sessions with the name of the data. Exit status: 0 all well,
 1 some lines failed, 2 wrong usage.")]
 pub struct LabelArgs {
@@ -67,6 +68,8 @@ pub struct LabelArgs {
     /// Only say how far the session is; no screen
     #[arg(long, conflicts_with = "choices")]
     status: bool,
+    #[command(flatten)]
+    import: ImportArgs,
 }
 
 /// Runs the command.
@@ -74,6 +77,11 @@ pub struct LabelArgs {
 /// # Errors
 /// What is wrong with the model, the session, the files, or the disk.
 pub fn label(args: LabelArgs) -> Result<Exit> {
+    if !args.import.from.is_empty() {
+        let folder = Folder::open(&session_of(&args.screen, &args.files)?.path)?;
+        let known = examples(&args.files)?;
+        return import::import(&args.import, &folder, args.screen.annotator.as_deref(), known);
+    }
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if terminal && args.choices.is_none() && !args.status {
         let label = LabelOptions {
@@ -92,13 +100,7 @@ pub fn label(args: LabelArgs) -> Result<Exit> {
 
 fn headless(args: &LabelArgs) -> Result<Exit> {
     let options = session_of(&args.screen, &args.files)?;
-    let examples = match args.files.is_empty() {
-        true => tui::demo(),
-        false => {
-            let rows = Reader::new(args.files.iter().cloned().map(Source::from_path));
-            rows.map(|row| row.map(|row| Example::from_row(row, Origin::File))).collect::<Result<Vec<_>>>()?
-        }
-    };
+    let examples = examples(&args.files)?;
     let folder = Folder::open(&options.path)?;
     if let Some(why) = folder.read_only().filter(|_| !args.status) {
         return Err(Error::Usage(why.to_owned()));
@@ -143,6 +145,15 @@ fn headless(args: &LabelArgs) -> Result<Exit> {
         exit = Exit::Failed;
     }
     Ok(exit)
+}
+
+/// The rows of files; the demo's without any.
+fn examples(files: &[PathBuf]) -> Result<Vec<Example>> {
+    if files.is_empty() {
+        return Ok(tui::demo());
+    }
+    let rows = Reader::new(files.iter().cloned().map(Source::from_path));
+    rows.map(|row| row.map(|row| Example::from_row(row, Origin::File))).collect()
 }
 
 fn print(value: &Value) -> Result<()> {

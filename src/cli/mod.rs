@@ -21,7 +21,9 @@ pub mod demo_model;
 pub mod demo_report;
 pub mod doctor;
 mod doctor_text;
+pub mod export;
 pub mod host;
+mod import;
 pub mod interrupt;
 pub mod label;
 mod label_line;
@@ -91,7 +93,7 @@ pub struct Cli {
     /// Colours, theme, mouse.
     #[command(flatten)]
     pub screen: open::ScreenArgs,
-    /// Rows to open (JSON lines).
+    /// Rows to open: any file that `outloud data` reads, `-` for standard input.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
@@ -123,6 +125,8 @@ pub enum Command {
     Label(label::LabelArgs),
     /// List, describe, merge, check and back up sessions: takes, critiques, labels.
     Session(session::SessionArgs),
+    /// Write a session's labels for trainers and other annotation tools.
+    Export(export::ExportArgs),
     /// Look at this build and terminal, or at a model: spec, tensors, tokens, readings.
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell.
@@ -172,6 +176,7 @@ fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Command::Stories(args)) => stories::stories(&args),
         Some(Command::Label(args)) => label::label(args),
         Some(Command::Session(args)) => session::session(&args),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Doctor(args)) => args.run(),
         Some(Command::Completions(args)) => shell::completions(&args, &mut Cli::command()),
         Some(Command::Man) => shell::man(Cli::command()),
@@ -184,7 +189,9 @@ fn dispatch(cli: Cli) -> Result<Exit> {
 
 /// A first word that is no file is most likely a mistyped subcommand.
 fn check_files(files: &[PathBuf]) -> Result<()> {
-    let Some(missing) = files.iter().find(|f| f.as_os_str() != "-" && !f.exists()) else { return Ok(()) };
+    let pattern = |f: &PathBuf| f.to_string_lossy().contains(['*', '?', '[']);
+    let missing = files.iter().find(|f| f.as_os_str() != "-" && !f.exists() && !pattern(f));
+    let Some(missing) = missing else { return Ok(()) };
     let word = missing.to_string_lossy();
     let near = Cli::command()
         .get_subcommands()

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, model::ModelArgs};
-use crate::Result;
 use crate::engine::EngineConfig;
 use crate::session;
 use crate::tui::{self, ColorChoice, LabelOptions, OpenOptions, SessionOptions};
+use crate::{Error, Result};
 
 /// How the screen looks.
 #[derive(Clone, Debug, Args)]
@@ -22,9 +22,13 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
-    /// Keep takes in a session, and open where it stood: a path, a name in the default place, or `auto` for one of these files
+    /// Keep takes and labels in this session, and open where it stood: a path, or a name in the default place. Without it, or
+    /// with `auto`: the one of these files under $XDG_DATA_HOME/outloud/sessions
     #[arg(long, value_name = "SESSION")]
     pub session: Option<PathBuf>,
+    /// Keep nothing
+    #[arg(long, conflicts_with = "session")]
+    pub no_session: bool,
     /// Who works here, in the session's events
     #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
     pub annotator: Option<String>,
@@ -51,12 +55,17 @@ pub(super) fn open_on(
     files: Vec<PathBuf>,
     label: Option<LabelOptions>,
 ) -> Result<Exit> {
-    let session = match screen.session {
-        None if label.is_none() => None,
-        _ => Some(session_of(screen, &files)?),
+    let asked = screen.session.is_some() || label.is_some();
+    let session = match screen.no_session {
+        true if label.is_some() => {
+            return Err(Error::Usage("labels are kept in a session: leave --no-session out".into()));
+        }
+        true => None,
+        false if asked => Some(session_of(screen, &files)?),
+        false => default_session(screen, &files),
     };
-    // Without a home folder there is none, and labels say so.
-    let label_session = session_of(screen, &files).ok();
+    // The one that is opened when labels are given and there is none yet.
+    let label_session = session_of(screen, &files).ok().filter(|_| !screen.no_session);
     let options = OpenOptions {
         model: model.source()?,
         device: model.device()?,
@@ -92,6 +101,22 @@ pub(super) fn session_of(screen: &ScreenArgs, files: &[PathBuf]) -> Result<Sessi
         _ => tui::session_of(files)?,
     };
     Ok(SessionOptions { path, annotator: annotator(screen) })
+}
+
+/// The session of the files, if it can be had: nobody asked for it, so nothing fails for it. What comes through a pipe is other data
+/// each time.
+fn default_session(screen: &ScreenArgs, files: &[PathBuf]) -> Option<SessionOptions> {
+    if files.iter().any(|file| file.as_os_str() == "-") {
+        return None;
+    }
+    let options = session_of(screen, files).and_then(|options| {
+        let folder = session::Folder::open(&options.path)?;
+        Ok((folder.read_only().is_none()).then_some(options))
+    });
+    options.unwrap_or_else(|error| {
+        tracing::warn!(%error, "no session");
+        None
+    })
 }
 
 /// Bytes that models may take together: most of what is free now, where the system tells.

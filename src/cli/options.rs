@@ -13,7 +13,8 @@ use crate::{Error, Result};
 /// Which rows.
 #[derive(Clone, Debug, Args)]
 pub struct RowArgs {
-    /// JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}; `-` is standard input
+    /// Rows: JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, or what else `outloud data` reads; `-` is
+    /// standard input
     #[arg(value_name = "FILE", conflicts_with_all = ["prompt", "answer"])]
     pub files: Vec<PathBuf>,
     /// One row by hand: what was asked
@@ -41,7 +42,7 @@ impl RowArgs {
                 "no rows: give a FILE of JSON lines, `-` for standard input, or --prompt and --answer".into(),
             ));
         }
-        let mut sources: Vec<Source> = self.files.iter().cloned().map(Source::from_path).collect();
+        let mut sources = Source::expand(self.files.iter().cloned())?;
         if sources.is_empty() {
             sources.push(Source::Stdin);
         }

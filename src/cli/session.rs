@@ -50,20 +50,32 @@ enum Command {
         #[arg(value_name = "FROM", required = true)]
         from: Vec<PathBuf>,
     },
-    /// Read every byte of a session; what is damaged is told with file and line
+    /// Read every byte of a session, or of a backup; what is damaged is told with file and line
     Check {
-        /// The session
+        /// The session, or a backup in one file
         #[arg(value_name = "SESSION")]
         session: PathBuf,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Copy a session as it is now, whole or not at all
+    /// Copy a session as it is now, training runs included, whole or not at all
     Backup {
         /// The session
         #[arg(value_name = "SESSION")]
         session: PathBuf,
+        /// A new folder, or a new file: .tar.zst, .tar.gz; it is read back before it gets its name
+        #[arg(long, value_name = "DIR|FILE")]
+        out: PathBuf,
+        /// Leave training runs out
+        #[arg(long)]
+        no_runs: bool,
+    },
+    /// Unpack a backup in one file, checked, into a new folder
+    Restore {
+        /// The backup
+        #[arg(value_name = "FILE")]
+        backup: PathBuf,
         /// A new folder
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -84,10 +96,27 @@ pub fn session(args: &SessionArgs) -> Result<Exit> {
             let merged = session::merge(&into, &from)?;
             told(&merged, &format!("added to {}", into.path().display()))
         }
+        Command::Check { session, .. } if session.is_file() => {
+            let files = session::verify(session)?;
+            print(&format!("{files} files, each as it was written\n"))?;
+            Ok(Exit::Ok)
+        }
         Command::Check { session, json } => check(session, *json),
-        Command::Backup { session, out } => {
-            let merged = session::backup(&existing(session)?, out)?;
-            Ok(told(&merged, &format!("copied to {}", out.display()))?)
+        Command::Backup { session, out, no_runs } => {
+            let done = session::backup(&existing(session)?, out, !no_runs)?;
+            let runs = if done.runs > 0 { format!(", {} files of runs", done.runs) } else { String::new() };
+            told(&done.merged, &format!("copied to {}{runs}", out.display()))
+        }
+        Command::Restore { backup, out } => {
+            let files = session::restore(backup, out)?;
+            let report = session::check(&Folder::existing(out)?, true)?;
+            report.problems.iter().for_each(|problem| say(&problem.to_string()));
+            print(&format!(
+                "{files} files, {} events restored to {}\n",
+                report.counts.events,
+                out.display()
+            ))?;
+            Ok(if report.problems.is_empty() { Exit::Ok } else { Exit::Failed })
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct TrainArgs {
     /// Starting weights, and where to compute.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Rows (JSON lines); may be given more than once
+    /// Rows: any file that `outloud data` reads; may be given more than once
     #[arg(long, value_name = "FILE", required = true)]
     pub data: Vec<PathBuf>,
     /// Rows held out, looked at as the run goes; may be given more than once

@@ -78,7 +78,7 @@ enum Again {
     /// Bytes by offset.
     Text(fs::File),
     /// Rows by number.
-    Columns(Table),
+    Columns(Box<Table>),
 }
 
 /// Rows of some files, by number.
@@ -106,8 +106,13 @@ impl Dataset {
 
     /// Reads up to `rows` more rows.
     pub fn index(&mut self, rows: usize) -> Progress {
+        self.index_with(rows, &mut |_| ())
+    }
+
+    /// [`index`](Self::index) that shows each good row, in order, as it is read.
+    pub fn index_with(&mut self, rows: usize, seen: &mut dyn FnMut(&Example)) -> Progress {
         for _ in 0..rows {
-            if !self.step() {
+            if !self.step(seen) {
                 break;
             }
         }
@@ -134,9 +139,9 @@ impl Dataset {
         Progress { done: self.at == self.sources.len(), seen: self.seen, share }
     }
 
-    /// Good rows indexed so far.
+    /// Rows indexed so far: good ones, and ties that have a prompt and answers.
     pub fn len(&self) -> usize {
-        self.files.iter().map(|file| file.rows).sum()
+        self.stores.iter().flatten().map(|store| store.entries.len()).sum()
     }
 
     /// True without good rows.
@@ -233,7 +238,7 @@ impl Dataset {
     }
 
     /// Reads one row, or ends or begins a file; false at the end.
-    fn step(&mut self) -> bool {
+    fn step(&mut self, seen: &mut dyn FnMut(&Example)) -> bool {
         let Some(reading) = &mut self.reading else {
             return self.begin();
         };
@@ -254,10 +259,11 @@ impl Dataset {
                     }
                 };
                 match example {
-                    Ok(example) if example.tie => file.ties += 1,
-                    Ok(_) => {
-                        file.rows += 1;
+                    Ok(example) => {
+                        let count = if example.tie { &mut file.ties } else { &mut file.rows };
+                        *count += 1;
                         store.entries.push(Entry::new(span, record.place, number));
+                        seen(&example);
                     }
                     Err(_) if tie => file.ties += 1,
                     Err(fault) => self.bad.push(Bad { file: self.at, place: record.place, span, fault }),
@@ -265,6 +271,7 @@ impl Dataset {
                 if file.shape.is_none() {
                     file.shape = reading.shape.clone();
                 }
+                file.format = Some(reading.records.about().format);
                 if file.columns.len() < reading.columns.len() {
                     file.columns.clone_from(&reading.columns);
                 }
@@ -331,7 +338,9 @@ fn open(source: &Source, before: usize) -> Result<(Records, Store)> {
     let columns = records::columns_file(source, &mut unpacked)?;
     let mut size = None;
     let again = match (&columns, source.path(), unpacked.skipped) {
-        (Some(file), ..) => Again::Columns(Table::open(&name, file.try_clone().map_err(failed)?, content)?),
+        (Some(file), ..) => {
+            Again::Columns(Box::new(Table::open(&name, file.try_clone().map_err(failed)?, content)?))
+        }
         (None, Some(path), Some(_)) => {
             let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
             size = file.metadata().ok().map(|m| m.len());
@@ -340,7 +349,7 @@ fn open(source: &Source, before: usize) -> Result<(Records, Store)> {
         _ => {
             let spool = tempfile::tempfile().map_err(failed)?;
             let copy = spool.try_clone().map_err(failed)?;
-            unpacked.input = Box::new(Tee { input: unpacked.input, copy });
+            unpacked.input = Box::new(Tee { input: unpacked.input, copy, at: 0 });
             Again::Text(spool)
         }
     };
@@ -393,7 +402,7 @@ impl Store {
             Again::Text(text) => {
                 text.seek(SeekFrom::Start(offset))?;
                 let mut rest = text.take(len);
-                let mut held: Vec<u8> = Vec::new();
+                let (mut held, mut begun): (Vec<u8>, bool) = (Vec::new(), false);
                 loop {
                     let mut block = vec![0; 1 << 16];
                     let n = rest.read(&mut block)?;
@@ -402,7 +411,8 @@ impl Store {
                     }
                     out.write_all(&held)?;
                     block.truncate(n);
-                    held = block;
+                    held = if begun { block } else { block.trim_ascii_start().to_vec() };
+                    begun = true;
                 }
                 out.write_all(held.trim_ascii_end())?;
             }
@@ -454,12 +464,16 @@ fn bytes(text: &mut fs::File, offset: u64, len: u64) -> std::io::Result<Vec<u8>>
 struct Tee {
     input: Box<dyn Read + Send>,
     copy: fs::File,
+    /// Where the copy ends; whoever reads it moves the file's own place.
+    at: u64,
 }
 
 impl Read for Tee {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         let n = self.input.read(out)?;
+        self.copy.seek(SeekFrom::Start(self.at))?;
         self.copy.write_all(out.get(..n).unwrap_or_default())?;
+        self.at += n as u64;
         Ok(n)
     }
 }

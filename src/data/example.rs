@@ -96,7 +96,7 @@ pub struct Fault {
     /// What should stand there.
     pub expected: String,
     /// The row's `id`, where it can still be read.
-    pub id: Option<Value>,
+    pub id: Option<Box<Value>>,
 }
 
 impl Fault {

@@ -228,6 +228,7 @@ impl Records {
             && self.at_end()?
         {
             self.unfolded = rows.into();
+            self.about.format = Format::Json;
             return Ok(self.next_unfolded());
         }
         self.number += 1;

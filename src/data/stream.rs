@@ -110,6 +110,9 @@ pub struct StreamRow {
     pub tie: bool,
 }
 
+/// A row, what it means, and whether it is a tie without answers.
+type Read = (Record, Result<Example, Fault>, bool);
+
 /// One open source with its shape.
 pub(super) struct Reading {
     pub records: Records,
@@ -152,7 +155,7 @@ impl Reading {
     ///
     /// # Errors
     /// A stream that breaks off.
-    pub fn next(&mut self, number: usize) -> Result<Option<(Record, Result<Example, Fault>, bool)>> {
+    pub fn next(&mut self, number: usize) -> Result<Option<Read>> {
         if !self.settled {
             self.settle();
         }
@@ -278,7 +281,7 @@ pub(super) fn read(
     });
     let example = example.map_err(|mut fault| {
         options.map.undo(&mut fault);
-        fault.id = fault.id.or_else(|| row.get("id").cloned());
+        fault.id = fault.id.or_else(|| row.get("id").cloned().map(Box::new));
         fault
     });
     (example, tie)

@@ -143,11 +143,8 @@ pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<C
             "Look at the errors in these files.",
         ));
     }
-    let verdicts =
-        |which: &dyn Fn(&(serde_json::Value, (Judged, Judged), (Judged, Judged))) -> (Judged, Judged)| {
-            verdicts(both.iter().map(which).collect())
-        };
-    let (before, after) = (verdicts(&|row| row.1.clone()), verdicts(&|row| row.2.clone()));
+    let before = verdicts(both.iter().map(|row| row.1.clone()).collect());
+    let after = verdicts(both.iter().map(|row| row.2.clone()).collect());
     let rows: Vec<Pair> = both
         .iter()
         .zip(before.into_iter().zip(after))

@@ -13,7 +13,7 @@ use crate::engine::{CritiqueText, Input};
 
 mod read;
 
-pub use read::Reader;
+pub use read::{Reader, rows as of_example};
 
 /// One line of input, good or bad.
 #[derive(Clone, Debug, PartialEq)]

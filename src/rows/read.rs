@@ -96,7 +96,7 @@ pub fn bad(
         None => (place, "Correct or remove the row."),
     };
     let error = Error::invalid(place, fault.found, fault.expected, fix).to_string();
-    let id = fault.id.filter(|id| !id.is_null()).unwrap_or_else(|| Value::from(number));
+    let id = fault.id.map(|id| *id).filter(|id| !id.is_null()).unwrap_or_else(|| Value::from(number));
     let mut extra = row.unwrap_or_default();
     extra.retain(|key, _| !KNOWN.contains(&key.as_str()));
     Row { number, id, content: Err(error), extra }

@@ -40,13 +40,19 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         Screen::Inspect => "  Inspect",
         Screen::Compare => "  Compare",
         Screen::Teach => "  Teach",
+        Screen::Data => "  Data",
         Screen::Label => "  Label",
     };
     for (text, meaning) in [("outloud", Meaning::Focus), (screen, Meaning::Title)] {
         buffer.set_stringn(x, area.y, text, room(x), theme.style(meaning));
         x += text.width() as u16;
     }
-    if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach) {
+    if state.screen == Screen::Data {
+        let rows = state.data.index.as_ref().map_or(0, |index| index.rows);
+        let text = format!("  {} rows", super::data::thousands(rows));
+        buffer.set_stringn(x, area.y, &text, room(x), theme.style(Meaning::Dim));
+        x += text.width() as u16;
+    } else if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach) {
         let label = state.screen == Screen::Label;
         let (place, of) = match label {
             true => (state.desk.at, state.desk.queue.len()),

@@ -19,7 +19,11 @@ pub fn draw(
     buffer: &mut Buffer,
     limits: &mut Limits,
 ) {
-    let count = state.examples.len().to_string();
+    let rows = state.data.index.as_ref().map_or(0, |index| index.rows);
+    let count = match rows > state.examples.len() {
+        true => format!("g d: all {} · {}", super::data::thousands(rows), state.examples.len()),
+        false => state.examples.len().to_string(),
+    };
     let focused = state.focus == Focus::Examples;
     let inner = panel::draw("Examples", &count, focused, frame, theme, area, buffer);
     if state.examples.is_empty() {

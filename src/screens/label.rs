@@ -119,9 +119,12 @@ fn score(state: &State, index: usize, side: Side) -> String {
     if !state.desk.shows_scores(index) {
         return String::new();
     }
-    match state.desk.found.get(&(index, side)) {
-        Some(found) => format!("{} · reward {:+.4}", side.name(), found.reward),
-        None => side.name().to_owned(),
+    let pair = state.examples.get(index).is_some_and(Example::is_pair);
+    match (state.desk.found.get(&(index, side)), pair) {
+        (Some(found), true) => format!("{} · reward {:+.4}", side.name(), found.reward),
+        (Some(found), false) => format!("reward {:+.4}", found.reward),
+        (None, true) => side.name().to_owned(),
+        (None, false) => String::new(),
     }
 }
 

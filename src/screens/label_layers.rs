@@ -67,7 +67,7 @@ pub fn pairs(
     let whom = if marked == 0 { "the picked one".to_owned() } else { format!("{marked} marked") };
     let lines = [
         "↵ go   space mark   v range   * all   s show others".to_owned(),
-        format!("for {whom}: 3 tie   0 skip   f flag   t tag   b both bad   ⌫ take back   u undo"),
+        format!("{whom}: 3 tie  0 skip  f flag  t tag  b both bad  ⌫ take back  u undo"),
     ];
     for (line, y) in lines.iter().zip(inner.bottom().saturating_sub(2)..inner.bottom()) {
         buffer.set_stringn(inner.x, y, line, room, theme.style(Meaning::Hint));
@@ -106,7 +106,10 @@ pub fn review(
         Some(1) => "B",
         _ => "A",
     };
-    let title = format!("Critique of {letter} ({})", side.name());
+    let title = match state.shown_sides().len() {
+        1 => "Critique of the answer".to_owned(),
+        _ => format!("Critique of {letter} ({})", side.name()),
+    };
     let inner = panel::popup(&title, 110, area.height, theme, area, buffer);
     let room = usize::from(inner.width);
     let take = state.found_take(index, side);

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::{Filter, Stand, State, figure};
-use crate::label::{Given, choices, span};
+use crate::app::{Stand, State, figure};
+use crate::label::{Given, span};
 use crate::session::Progress;
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
@@ -82,8 +82,7 @@ fn scale(state: &State, index: usize, theme: &Theme, row: Rect, buffer: &mut Buf
     let names = match (pair, row.width >= 100) {
         (true, true) => ["A much better", "A slightly better", "equal", "B slightly better", "B much better"],
         (true, false) => ["A much", "A better", "equal", "B better", "B much"],
-        (false, true) => ["very good", "good", "neither", "bad", "very bad"],
-        (false, false) => ["very good", "good", "neither", "bad", "very bad"],
+        (false, _) => ["very good", "good", "neither", "bad", "very bad"],
     };
     let given = state.desk.mine(index).and_then(|label| Some(Given::of(label.choice?, &label.shown).0));
     let mut x = row.x;
@@ -143,7 +142,10 @@ fn said(state: &State, index: usize, theme: &Theme, row: Rect, buffer: &mut Buff
 fn others(state: &State, index: usize) -> String {
     let Some(digest) = state.desk.digest(index) else { return String::new() };
     let shown = state.desk.shown(index, 2);
-    let words = ["A much better", "A better", "equal", "B better", "B much better"];
+    let words = match state.shown_sides().len() {
+        1 => ["very good", "good", "neither", "bad", "very bad"],
+        _ => ["A much better", "A better", "equal", "B better", "B much better"],
+    };
     let all = state.desk.book.labels_of(digest).filter_map(|(by, standing)| {
         let choice = standing.value.choice?;
         let at = usize::from(Given::of(choice, &shown).0.saturating_sub(1));
@@ -152,12 +154,7 @@ fn others(state: &State, index: usize) -> String {
         } else {
             format!(" ({})", standing.value.reasons.join(", "))
         };
-        Some(format!(
-            "{}: {}{}",
-            one_line(by),
-            words.get(at).copied().unwrap_or(choices::words(choice)),
-            one_line(&tags)
-        ))
+        Some(format!("{}: {}{}", one_line(by), words.get(at).copied().unwrap_or_default(), one_line(&tags)))
     });
     all.collect::<Vec<_>>().join(" · ")
 }
@@ -177,7 +174,7 @@ fn progress(state: &State, width: u16) -> String {
         parts.push(format!("{:.0} an hour, {} a pair", pace.per_hour, span(pace.seconds)));
     }
     let goal = state.desk.setup.goal.map(|goal| goal.saturating_sub(tally.submitted));
-    let left = goal.unwrap_or(tally.open());
+    let left = goal.unwrap_or_else(|| tally.open());
     if let Some(goal) = state.desk.setup.goal {
         parts.push(if left == 0 {
             format!("goal {goal} reached")
@@ -216,7 +213,7 @@ fn agreement(state: &State) -> String {
             figure(&two.kappa)
         ));
     }
-    let conflicts = state.desk.rows(Filter::Conflicts).len();
+    let conflicts = state.desk.conflicts();
     parts.extend(
         (conflicts > 0).then(|| format!("{conflicts} conflict{} (C)", if conflicts == 1 { "" } else { "s" })),
     );

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
-use super::{entry, found, label_layers, samples, takes, teach_layers};
+use super::{data, entry, found, label_layers, samples, takes, teach_layers};
 use crate::app::{
     Binding, Context, Help, Layer, Limits, Line, LineFor, Page, Palette, Spot, State, Steer, Target,
 };
@@ -42,7 +42,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Steer(steer) => self::steer(state, *steer, theme, body, buffer, limits),
             Layer::Train(form) => teach_layers::form(state, form, theme, body, buffer),
             Layer::Judged => teach_layers::judged(state, theme, body, buffer, limits),
-            Layer::Line(typed) => line(typed, theme, body, buffer),
+            Layer::Columns(picked) => data::columns(state, *picked, theme, body, buffer, limits),
+            Layer::Line(typed) => line(state, typed, theme, body, buffer),
             Layer::Detail(page) => detail(page, theme, body, buffer, limits),
             Layer::Palette(typed) => palette(state, typed, theme, body, buffer, limits),
             Layer::Quit(what) => quit(what, theme, body, buffer),
@@ -65,7 +66,7 @@ fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buff
         Some(Layer::Train(_)) => &[Context::Train],
         Some(Layer::Judged) => &[Context::Judged, Context::Global],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
-        Some(Layer::Samples(_) | Layer::Steer(_)) => &[Context::List, Context::Global],
+        Some(Layer::Samples(_) | Layer::Steer(_) | Layer::Columns(_)) => &[Context::List, Context::Global],
         _ => State::screen_contexts(state.screen, state.focus),
     };
     let typing = [Context::Edit, Context::Takes, Context::Entry];
@@ -211,15 +212,21 @@ fn steer(state: &State, steer: Steer, theme: &Theme, area: Rect, buffer: &mut Bu
 }
 
 /// A line being typed.
-fn line(typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn line(state: &State, typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let title = match typed.purpose {
+        LineFor::Filter => "Show rows where".to_owned(),
+        LineFor::Export => "Write to (.jsonl: rows, .txt: their numbers)".to_owned(),
         LineFor::Name(id) => format!("Name of take #{}", id.0 + 1),
         LineFor::Keep => "Keep the result under the name".to_owned(),
         LineFor::Runs => "A run's folder, or a folder of runs".to_owned(),
         LineFor::Model => "Folder of the other model, or demo".to_owned(),
         LineFor::Order => "Order: file, random, by:COLUMN, margin, spread, tone, contradiction".to_owned(),
     };
-    let inner = panel::popup(&title, 72, 3, theme, area, buffer);
+    let height = if typed.purpose == LineFor::Filter { 7 } else { 3 };
+    let inner = panel::popup(&title, 72, height, theme, area, buffer);
+    if typed.purpose == LineFor::Filter {
+        data::filter_help(state, &typed.text, theme, inner, buffer);
+    }
     let room = usize::from(inner.width).saturating_sub(1);
     let text = one_line(&typed.text);
     // The end is where one types.

@@ -6,6 +6,8 @@
 mod chrome;
 mod compare;
 mod critique;
+mod data;
+mod data_charts;
 mod editor;
 mod entry;
 mod examples;
@@ -51,6 +53,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Li
         Screen::Inspect => inspect::draw(state, theme, body, buffer, &mut limits),
         Screen::Teach => teach::draw(state, theme, body, buffer, &mut limits),
         Screen::Compare => compare::draw(state, theme, body, buffer, &mut limits),
+        Screen::Data => data::draw(state, theme, body, buffer, &mut limits),
         Screen::Label => label::draw(state, theme, body, buffer, &mut limits),
     }
     layers::draw(state, theme, area, buffer, &mut limits);

@@ -343,7 +343,7 @@ impl Stands {
             }
             Event::View(view) => drop(self.views.insert(by(), view.clone())),
             Event::Bulk { events } => events.iter().for_each(|event| self.apply(entry, event)),
-            Event::Undo { .. } | Event::Run { .. } | Event::Unknown(_) => {}
+            Event::Undo { .. } | Event::Run { .. } | Event::Imported(_) | Event::Unknown(_) => {}
         }
     }
 

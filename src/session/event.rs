@@ -48,6 +48,8 @@ pub enum Event {
         /// Which.
         events: Vec<Self>,
     },
+    /// What stands beside it in a bulk was said elsewhere.
+    Imported(Origin),
     /// Where the screen stood.
     View(View),
     /// A training run belongs to the session.
@@ -74,6 +76,7 @@ impl Event {
             Self::Review(_) => "review",
             Self::Undo { .. } => "undo",
             Self::Bulk { .. } => "bulk",
+            Self::Imported(_) => "imported",
             Self::View(_) => "view",
             Self::Run { .. } => "run",
             Self::Unknown(value) => value.get("kind").and_then(Value::as_str).unwrap_or("unknown"),
@@ -136,6 +139,19 @@ impl Event {
     }
 }
 
+/// Where something comes from that was not said here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The file's name.
+    pub file: String,
+    /// Its format: `argilla`, `label-studio`, `table`, ...
+    pub format: String,
+    /// The record: its place in the file.
+    pub record: String,
+    /// Of what was said: the same statement is taken in once.
+    pub digest: Digest,
+}
+
 /// On what a session was opened.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Opened {
@@ -191,7 +207,7 @@ pub struct TakeMade {
 /// How a take came about.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct How {
-    /// `greedy`, `sampled`, `edited` (the answer), `rewritten` (the critique), `continued`, `steered`.
+    /// `greedy`, `sampled`, `edited` (the answer), `rewritten` (the critique), `continued`, `steered`, `imported`.
     pub way: String,
     /// Index of the token it was continued or steered from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

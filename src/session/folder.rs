@@ -17,6 +17,8 @@ use crate::{Error, Result};
 pub const MANIFEST: &str = "session.json";
 /// Folder of journals.
 pub const JOURNALS: &str = "journals";
+/// Folder of training runs.
+pub const RUNS: &str = "runs";
 /// Folder of what could not be read when sessions were merged.
 pub const UNREADABLE: &str = "aside";
 

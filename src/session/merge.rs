@@ -1,8 +1,8 @@
-//! Merging and backup: events and contents that are missing are added, nothing that is there is touched.
+//! Merging: events and contents that are missing are added, nothing that is there is touched.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::folder::UNREADABLE;
 use super::reader::{Scanned, journals, scan};
@@ -26,14 +26,14 @@ pub struct Merged {
 
 /// What a session holds that another may lack.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     /// Lines by writer, number and content.
-    lines: BTreeMap<WriterId, BTreeMap<(u64, Digest), Vec<u8>>>,
+    pub lines: BTreeMap<WriterId, BTreeMap<(u64, Digest), Vec<u8>>>,
     unreadable: Vec<Vec<u8>>,
-    problems: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
-fn read(folder: &Folder, except: &HashSet<(EventId, Digest)>, found: &mut Found) -> Result<()> {
+pub(super) fn read(folder: &Folder, except: &HashSet<(EventId, Digest)>, found: &mut Found) -> Result<()> {
     let mut newer = None;
     for path in journals(folder)? {
         scan(&path, 0, 0, &mut |scanned| match scanned {
@@ -146,7 +146,7 @@ fn keep_aside(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 }
 
 /// A new journal with a writer's events, under a name that no other file has or gets.
-fn add_journal(dir: &Path, writer: &WriterId, bytes: &[u8]) -> Result<()> {
+pub(super) fn add_journal(dir: &Path, writer: &WriterId, bytes: &[u8]) -> Result<()> {
     let plain = dir.join(format!("{writer}.jsonl"));
     let named = dir.join(format!("{writer}.merged-{}.jsonl", Digest::of(bytes)));
     disk::replace(&named, bytes)?;
@@ -156,23 +156,4 @@ fn add_journal(dir: &Path, writer: &WriterId, bytes: &[u8]) -> Result<()> {
         fs::remove_file(&named).map_err(|e| Error::io(&named, e))?;
     }
     disk::sync_dir(dir)
-}
-
-/// A copy of a session as it is now, complete or not there at all; writers may go on meanwhile. Training runs are left out.
-///
-/// # Errors
-/// When there is something at `to`, the session cannot be read, or the copy not written.
-pub fn backup(session: &Folder, to: &Path) -> Result<Merged> {
-    if to.exists() {
-        return Err(Error::Usage(format!("{}: is there already; give a name that is free", to.display())));
-    }
-    let parent =
-        to.parent().filter(|p| *p != Path::new("")).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    disk::create_dir_synced(&parent)?;
-    let mut done = Merged::default();
-    disk::publish(to, "backup", |aside| {
-        done = merge(&Folder::open(aside)?, std::slice::from_ref(session))?;
-        Ok(())
-    })?;
-    Ok(done)
 }

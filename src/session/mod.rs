@@ -17,6 +17,7 @@
 //!                               other journals ─poll──> Notice::News ──┴─> Book (union, undo, what stands)
 //! ```
 
+mod archive;
 mod book;
 mod check;
 mod event;
@@ -26,19 +27,22 @@ mod journal;
 mod label;
 mod line;
 mod live;
+mod log;
 mod merge;
 mod object;
 mod reader;
 
+pub use archive::{Backup, Packing, backup, restore, verify};
 pub use book::{Book, Standing, TakeRecord};
 pub use check::{Counts, Report, check, list};
-pub use event::{Event, How, Judged, Opened, Placed, TakeMade, View};
+pub use event::{Event, How, Judged, Opened, Origin, Placed, TakeMade, View};
 pub use folder::{Folder, Store, default_path, named_path};
 pub use id::{Digest, EventId, WriterId};
 pub use journal::Journal;
 pub use label::{Choice, Label, Progress, Review, Sentence};
-pub use line::{Bad, Entry, FORMAT, decode, encode};
+pub use line::{Bad, Entry, FORMAT, decode, encode, now};
 pub use live::{Closed, Draft, Live, Notice, Notices, Pen, open};
-pub use merge::{Merged, backup, merge};
+pub use log::{Log, log, take_in};
+pub use merge::{Merged, merge};
 pub use object::{Alternative, Critique, Example, MadeWith, Object, TokenAt};
 pub use reader::{News, Problem, Reader};

@@ -101,10 +101,11 @@ impl Collator<'_> {
     /// fills the limit, or is cut to it, ends in EOS.
     pub fn row(&self, prompt: &Prompt, answer: &Answer) -> Result<Row> {
         let message = |role: &str, content: String| Message { role: role.to_owned(), content };
-        let asked = match prompt {
+        let mut asked = match prompt {
             Prompt::Text(text) => vec![(Part::Prompt, message("user", text.clone()))],
             Prompt::Messages(turns) => turns.iter().map(|m| (Part::Prompt, m.clone())).collect(),
         };
+        asked.extend(answer.before.iter().map(|m| (Part::Prompt, m.clone())));
         let mut ids = self.text.template_turn(&asked, true, self.raw_special)?.ids;
         let answered = [(Part::Answer, message("assistant", answer.text.clone()))];
         ids.extend(self.text.template_turn(&answered, false, self.raw_special)?.ids);

@@ -1,12 +1,14 @@
-//! Training rows: JSON lines `prompt, chosen, rejected, chosen_feedback, rejected_feedback, margin?`.
+//! Training rows: preference pairs of any file that `data` reads, with their critiques and perhaps a `margin`.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::config::Loss;
 use crate::checkpoint::{Message, Prompt};
+use crate::data::{self, Example, Options, Source, Stream};
 use crate::{Error, Result};
 
 /// Bad rows named in an error; the rest are counted.
@@ -30,6 +32,8 @@ pub struct Pair {
 /// An answer and its critique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// Turns between the pair's prompt and this answer, where the two chats part before their last turn.
+    pub before: Vec<Message>,
     /// The answer.
     pub text: String,
     /// Its critique, as in the file; empty for a classic model.
@@ -47,6 +51,8 @@ pub struct Data {
     pub sha256: String,
     /// Pairs whose answers are the same text: they teach no preference.
     pub ties: usize,
+    /// Rows left out because neither answer is better.
+    pub undecided: usize,
 }
 
 impl Data {
@@ -57,26 +63,35 @@ impl Data {
     /// there are no rows, or no preference in any of them.
     pub fn read(files: &[PathBuf], loss: Loss) -> Result<Self> {
         let mut hash = Sha256::new();
-        let (mut pairs, mut bad) = (Vec::new(), Vec::new());
-        for file in files {
-            let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(&bytes);
-            read_lines(file, &bytes, loss, &mut pairs, &mut bad);
+        let (mut pairs, mut bad, mut undecided) = (Vec::new(), Vec::new(), 0);
+        for path in files {
+            let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+            let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
+            hash.update(bytes.to_le_bytes());
+            std::io::copy(&mut file, &mut hash).map_err(|e| Error::io(path, e))?;
+            for row in Stream::new([Source::File(path.clone())], Options::default()) {
+                let row = row?;
+                let place = format!("{}{}", path.display(), row.place);
+                let read = row.example.map_err(|fault| match &fault.column {
+                    Some(column) => format!("{column}: {fault}"),
+                    None => fault.to_string(),
+                });
+                match read.and_then(|example| pairs_of(&place, &example, loss)) {
+                    Ok(found) if found.is_empty() => undecided += 1,
+                    Ok(found) => pairs.extend(found),
+                    Err(_) if row.tie => undecided += 1,
+                    Err(reason) => bad.push(format!("{place} ({reason})")),
+                }
+            }
         }
         let sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
         let names = files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
-        Self::checked(pairs, files.to_vec(), sha256, &names, &bad, loss)
+        let data = Self { pairs, files: files.to_vec(), sha256, ties: 0, undecided };
+        data.checked(&names, &bad, loss)
     }
 
-    fn checked(
-        pairs: Vec<Pair>,
-        files: Vec<PathBuf>,
-        sha256: String,
-        names: &str,
-        bad: &[String],
-        loss: Loss,
-    ) -> Result<Self> {
+    fn checked(mut self, names: &str, bad: &[String], loss: Loss) -> Result<Self> {
+        let pairs = &self.pairs;
         if !bad.is_empty() {
             let more =
                 if bad.len() > NAMED { format!("; and {} more", bad.len() - NAMED) } else { String::new() };
@@ -100,78 +115,39 @@ impl Data {
                 "Give pairs with a preference; one-sided data can train only `csft`.",
             ));
         }
-        Ok(Self { pairs, files, sha256, ties })
+        self.ties = ties;
+        Ok(self)
     }
 }
 
-fn read_lines(file: &Path, bytes: &[u8], loss: Loss, pairs: &mut Vec<Pair>, bad: &mut Vec<String>) {
-    for (i, line) in bytes.split(|&b| b == b'\n').enumerate() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let place = format!("{}:{}", file.display(), i + 1);
-        match pair(&place, line, loss) {
-            Ok(pair) => pairs.push(pair),
-            Err(reason) => bad.push(format!("{place} ({reason})")),
-        }
+/// The pairs of a row; none where neither answer is better.
+fn pairs_of(place: &str, example: &Example, loss: Loss) -> Result<Vec<Pair>, String> {
+    if example.pairs.is_empty() && !example.tie {
+        return Err("found answers of which none is said to be better, expected a pair".into());
     }
-}
-
-fn pair(place: &str, line: &[u8], loss: Loss) -> Result<Pair, String> {
-    let value: Value = serde_json::from_slice(line).map_err(|e| format!("no JSON: {e}"))?;
-    let Value::Object(row) = value else { return Err("no JSON object".into()) };
-    let answer = |name: &str| {
-        let text = string(&row, name)?;
-        let feedback = if loss.has_critique() { feedback(&row, name)? } else { String::new() };
-        Ok::<_, String>(Answer { text, feedback })
+    let answer = |at: usize, name: &str| {
+        let data::Answer { before, text, critiques, .. } = example.answers.get(at).ok_or("no answer")?;
+        let feedback = match critiques.first() {
+            // Several are a list of which the first counts, as in the reference.
+            Some(first) if loss.has_critique() => first.clone(),
+            None if loss.has_critique() => return Err(format!("{name}_feedback: missing")),
+            _ => String::new(),
+        };
+        Ok::<_, String>(Answer { before: before.clone(), text: text.clone(), feedback })
     };
-    Ok(Pair {
-        place: place.to_owned(),
-        prompt: prompt(&row)?,
-        chosen: answer("chosen")?,
-        rejected: answer("rejected")?,
-        margin: match row.get("margin") {
-            None | Some(Value::Null) => 0.0,
-            Some(value) => value.as_f64().ok_or("margin: no number")?,
-        },
-    })
-}
-
-fn prompt(row: &Map<String, Value>) -> Result<Prompt, String> {
-    match row.get("prompt") {
-        Some(Value::String(text)) => Ok(Prompt::Text(text.clone())),
-        Some(Value::Array(turns)) if !turns.is_empty() => {
-            let message = |turn: &Value| {
-                let part = |key| turn.get(key).and_then(Value::as_str).map(str::to_owned);
-                let (Some(role), Some(content)) = (part("role"), part("content")) else {
-                    return Err("prompt: a message without `role` or `content`".to_owned());
-                };
-                Ok(Message { role, content })
-            };
-            Ok(Prompt::Messages(turns.iter().map(message).collect::<Result<_, _>>()?))
-        }
-        None | Some(Value::Null) => Err("prompt: missing".into()),
-        Some(_) => Err("prompt: neither text nor messages".into()),
-    }
-}
-
-fn string(row: &Map<String, Value>, key: &str) -> Result<String, String> {
-    match row.get(key) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        None | Some(Value::Null) => Err(format!("{key}: missing")),
-        Some(_) => Err(format!("{key}: no text")),
-    }
-}
-
-/// A string, or a list of which the first item counts, as in the reference.
-fn feedback(row: &Map<String, Value>, answer: &str) -> Result<String, String> {
-    let key = format!("{answer}_feedback");
-    match row.get(&key) {
-        Some(Value::Array(items)) => match items.first() {
-            Some(Value::String(text)) => Ok(text.clone()),
-            None => Err(format!("{key}: an empty list")),
-            Some(_) => Err(format!("{key}: a list that does not begin with text")),
-        },
-        _ => string(row, &key),
-    }
+    let margin = match example.rest.get("margin") {
+        None | Some(Value::Null) => 0.0,
+        Some(Value::String(text)) => text.trim().parse().ok().ok_or("margin: no number")?,
+        Some(value) => value.as_f64().ok_or("margin: no number")?,
+    };
+    let pair = |&(better, worse): &(usize, usize)| {
+        Ok(Pair {
+            place: place.to_owned(),
+            prompt: example.prompt.clone(),
+            chosen: answer(better, "chosen")?,
+            rejected: answer(worse, "rejected")?,
+            margin,
+        })
+    };
+    example.pairs.iter().map(pair).collect()
 }

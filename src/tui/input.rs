@@ -18,6 +18,9 @@ pub fn message(event: Event, limits: &Limits) -> Option<Msg> {
             match mouse.kind {
                 MouseEventKind::ScrollUp => Some(Msg::Scroll(pane, -WHEEL)),
                 MouseEventKind::ScrollDown => Some(Msg::Scroll(pane, WHEEL)),
+                MouseEventKind::Down(_) if target.is_none() && limits.data.iter().any(Option::is_some) => {
+                    Some(Msg::Press(mouse.column, mouse.row))
+                }
                 MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(pane, target)),
                 MouseEventKind::Drag(MouseButton::Left) => target.map(Msg::Drag),
                 _ => None,

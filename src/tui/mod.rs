@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 use crate::app::{Example, Msg, Origin};
+use crate::browse::{self, Ask};
 use crate::engine::{Client, DeviceChoice, Events, ModelSource};
 use crate::rows::{Reader, Source};
 use crate::session::Opened;
@@ -89,8 +90,8 @@ impl Default for OpenOptions {
 
 /// Rows handed over at once.
 const BATCH: usize = 256;
-/// Rows kept; more would not help anybody find one.
-const MOST_ROWS: usize = 200_000;
+/// Rows in the list of examples; the Data screen has them all.
+const MOST_ROWS: usize = 10_000;
 /// The demo's examples.
 const DEMO: &str = include_str!("../../sessions/demo/examples.jsonl");
 
@@ -118,6 +119,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
     let (rows, back) = read(options.files.clone())?;
+    let browse = browse(&options.files, back.clone())?;
     let opened = Opened {
         data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
         model: match &options.model {
@@ -154,6 +156,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         theme,
         examples,
         rows,
+        browse,
         session,
         opened,
         setup,
@@ -164,6 +167,18 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
 
 fn absolute(file: &std::path::Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf())
+}
+
+/// Indexes all rows for the Data screen on a thread of its own; what is read from standard input is read only once.
+fn browse(files: &[PathBuf], back: mpsc::Sender<Msg>) -> Result<Option<std::sync::mpsc::Sender<Ask>>> {
+    if files.iter().any(|file| file.as_os_str() == "-") {
+        return Ok(None);
+    }
+    let from = match files {
+        [] => browse::From::Text(DEMO),
+        files => browse::From::Files(files.iter().cloned().map(Source::from_path).collect()),
+    };
+    browse::start(from, move |news| back.blocking_send(Msg::Data(Box::new(news))).is_ok()).map(Some)
 }
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -193,10 +208,11 @@ fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)>
     if files.is_empty() {
         return Ok((receive, back));
     }
+    let sources = Source::expand(files)?;
     let work = move || {
         let mut batch = Vec::new();
         let mut count = 0;
-        for row in Reader::new(files.into_iter().map(Source::from_path)) {
+        for row in Reader::new(sources) {
             match row {
                 Ok(row) => batch.push(Example::from_row(row, Origin::File)),
                 Err(error) => batch.push(Example {
@@ -207,8 +223,7 @@ fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)>
             }
             count += 1;
             if count == MOST_ROWS {
-                let note =
-                    format!("only the first {MOST_ROWS} rows are shown; `outloud critique` reads them all");
+                let note = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
                 let _ = send.blocking_send(Msg::Note(note));
                 break;
             }

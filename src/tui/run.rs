@@ -18,6 +18,7 @@ use super::signals::{Signal, Signals};
 use super::terminal::{self, Guard, Taken};
 use super::{OpenOptions, SessionOptions, colour, config, editor, input, keyboard, log, suspend};
 use crate::app::{self, Effect, Example, Keymap, Msg, Screen, Setup, State};
+use crate::browse::Ask;
 use crate::engine::{Client, Event, Events, Request};
 use crate::screens::plain::Lines;
 use crate::session::{Notice, Notices, Opened};
@@ -51,6 +52,7 @@ pub(super) struct Start<'a> {
     pub theme: Option<Theme>,
     pub examples: Vec<Example>,
     pub rows: mpsc::Receiver<Msg>,
+    pub browse: Option<std::sync::mpsc::Sender<Ask>>,
     pub session: Option<(Keep, Notices)>,
     pub opened: Opened,
     pub setup: Setup,
@@ -86,6 +88,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         examples,
         rows,
+        browse,
         session,
         opened,
         setup,
@@ -125,6 +128,7 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         theme,
         client,
         keep,
+        browse,
         late: options.label_session.clone().map(|session| (session, opened)),
         late_notices: None,
         gate: keyboard::Gate::default(),
@@ -160,6 +164,8 @@ struct Loop {
     theme: Theme,
     client: Client,
     keep: Option<Keep>,
+    /// The thread of the rows.
+    browse: Option<std::sync::mpsc::Sender<Ask>>,
     /// The session that is opened when the Label screen asks for one.
     late: Option<(SessionOptions, Opened)>,
     late_notices: Option<Notices>,
@@ -368,6 +374,14 @@ impl Loop {
                     }
                 }
                 Effect::Cancel(ticket) => self.client.cancel(ticket),
+                Effect::Browse(ask) => {
+                    if let Some(browse) = &self.browse
+                        && browse.send(*ask).is_err()
+                    {
+                        self.state.note =
+                            Some("the thread that reads rows has ended: the log may tell why".into());
+                    }
+                }
                 Effect::Keep(id, _) => {
                     if let Some(keep) = &mut self.keep {
                         keep.touch(id);
@@ -502,7 +516,7 @@ impl Loop {
         }
         let mut buffer = Buffer::empty(self.area);
         let limits = screens::draw(&self.state, &self.theme, self.area, &mut buffer);
-        app::update(&mut self.state, Msg::Limits(limits));
+        self.update(Msg::Limits(limits))?;
         match &mut self.lines {
             Some(lines) => send(lines.append(&self.state, &self.theme).as_bytes())?,
             None => send(self.painter.frame(buffer))?,

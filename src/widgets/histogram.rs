@@ -10,9 +10,6 @@ const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇"
 /// Draws bars and, in the last row, the scale `-bound..bound`.
 pub fn draw(values: &[f32], bound: f32, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let bins = usize::from(area.width / 2).min(41) | 1;
-    if area.height < 2 || area.width < 10 {
-        return;
-    }
     let mut counts = vec![0usize; bins];
     for value in values.iter().filter(|v| v.is_finite()) {
         let place = (value / bound + 1.0) / 2.0 * bins as f32;
@@ -20,9 +17,26 @@ pub fn draw(values: &[f32], bound: f32, theme: &Theme, area: Rect, buffer: &mut 
             *count += 1;
         }
     }
+    bars(&counts, bound, None, theme, area, buffer);
+}
+
+/// Draws bars of counted values, as wide as there is room for; the bin under the cursor is marked on the scale.
+pub fn bars(
+    counts: &[usize],
+    bound: f32,
+    cursor: Option<usize>,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let bins = counts.len();
+    if area.height < 2 || area.width < 10 || bins == 0 {
+        return;
+    }
+    let step = if usize::from(area.width) + 2 >= 2 * bins { 2 } else { 1 };
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let rows = usize::from(area.height - 1);
-    for (bin, (count, x)) in counts.iter().zip((area.x..area.right()).step_by(2)).enumerate() {
+    for (bin, (count, x)) in counts.iter().zip((area.x..area.right()).step_by(step)).enumerate() {
         let eighths = (count * rows * 8).div_ceil(most);
         let centre = bin as f32 - (bins / 2) as f32;
         for row in 0..rows {
@@ -33,12 +47,15 @@ pub fn draw(values: &[f32], bound: f32, theme: &Theme, area: Rect, buffer: &mut 
             }
         }
     }
-    let width = bins * 2 - 1;
-    let scale: String = (0..width).map(|at| if at / 2 == bins / 2 { '┼' } else { '─' }).collect();
+    let width = (bins * step - (step - 1)).min(usize::from(area.width));
+    let scale: String = (0..width).map(|at| if at / step == bins / 2 { '┼' } else { '─' }).collect();
     let y = area.bottom() - 1;
     buffer.set_stringn(area.x, y, scale, usize::from(area.width), theme.style(Meaning::Track));
-    buffer.set_stringn(area.x, y, format!("{:.0} ", -bound), 6, theme.style(Meaning::Dim));
-    let right = format!(" +{bound:.0}");
+    buffer.set_stringn(area.x, y, format!("{} ", -bound), 6, theme.style(Meaning::Dim));
+    let right = format!(" +{bound}");
     let at = (area.x + width as u16).saturating_sub(right.len() as u16);
     buffer.set_stringn(at, y, right, 6, theme.style(Meaning::Dim));
+    if let Some(cell) = cursor.and_then(|bin| buffer.cell_mut((area.x + (bin * step) as u16, y))) {
+        cell.set_symbol("▲").set_style(theme.style(Meaning::Focus));
+    }
 }

@@ -11,6 +11,7 @@ pub mod markdown;
 pub mod meter;
 pub mod panel;
 pub mod plot;
+pub mod scatter;
 pub mod theme;
 pub mod untrusted;
 

@@ -2,7 +2,7 @@
 
 use outloud::label::{Outcome, Rule, agreement, outcome, outcome_of};
 use outloud::session::Choice::{Better, MuchBetter, Tie};
-use outloud::session::{Event, Label, Progress};
+use outloud::session::{Draft, Entry, Event, Label, Pen, Progress};
 
 use crate::book::{Writing, digest};
 
@@ -99,4 +99,40 @@ fn agreement_counts_sides_and_the_scale() {
     assert!(two.weighted.unwrap().value > 0.8);
     assert_eq!(found.model.len(), 2);
     assert_eq!(found.model[0].raw.value, 0.8, "four ties of twenty are none of the model's");
+}
+
+#[test]
+fn an_expected_event_counts_at_once_and_the_saved_one_in_its_place() {
+    let mut w = Writing::default();
+    w.label("ben", "p", Tie);
+    let mut pen = Pen::new("ana");
+    let label = Label { state: Progress::Submitted, choice: Some(Better(0)), ..Label::draft(digest("p")) };
+    let said = pen.write(Event::Label(Box::new(label)));
+    let undone = pen.write(Event::Undo { events: vec![said.id.clone()] });
+    w.book.expect(&said, "ana");
+    assert_eq!((w.book.expected(), w.book.label(&digest("p"), "ana").is_some()), (1, true));
+    w.book.expect(&undone, "ana");
+    assert!(w.book.label(&digest("p"), "ana").is_none());
+    // Others were faster: the saved ones stand at later clocks than was thought.
+    w.label("ben", "q", Tie);
+    w.label("ben", "r", Tie);
+    let saved = |draft: &Draft, clock| Entry {
+        id: draft.id.clone(),
+        clock,
+        time: "2026-01-01T00:00:00Z".into(),
+        by: "ana".into(),
+        event: draft.event.clone(),
+    };
+    w.book.insert([saved(&said, 50), saved(&undone, 51)]);
+    assert_eq!((w.book.expected(), w.book.len(), w.book.conflicts().len()), (0, 5, 0));
+    assert!(w.book.label(&digest("p"), "ana").is_none());
+    let again = pen.write(Event::Undo { events: vec![undone.id.clone()] });
+    w.book.expect(&again, "ana");
+    w.book.insert([saved(&again, 52)]);
+    assert_eq!(w.book.label(&digest("p"), "ana").unwrap().time, "2026-01-01T00:00:00Z");
+    assert_eq!(of_all(&w), 3);
+}
+
+fn of_all(w: &Writing) -> usize {
+    outcome(&w.book, &Rule::Latest).len()
 }

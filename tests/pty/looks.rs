@@ -156,10 +156,12 @@ fn the_mouse_focuses_and_scrolls_and_its_moves_are_not_asked_for() {
     let mut terminal = finished((120, 40));
     let sent = terminal.sent();
     assert!(sent.contains("\x1b[?1000h") && !sent.contains("\x1b[?1003h"));
+    // The row under it is the third of the list.
     terminal.keys("\x1b[<0;5;5M\x1b[<0;5;5m");
     terminal.wait_for("▸ Examples");
+    terminal.wait_for("3/12");
     terminal.keys("\x1b[<65;5;5M");
-    terminal.wait_for("2/12");
+    terminal.wait_for("4/12");
     terminal.keys("q");
     assert_eq!(terminal.exit(), 0);
     let mut terminal = Terminal::start(&["--no-mouse"], (120, 40));

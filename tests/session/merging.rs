@@ -135,7 +135,7 @@ fn an_event_damaged_in_one_copy_is_healed_by_another_and_what_was_there_is_kept_
     let dir = TempDir::new().unwrap();
     let (good, bad, out) = (dir.path().join("good"), dir.path().join("bad"), dir.path().join("out"));
     let events = written(&good, 1);
-    backup(&folder(&good), &bad).unwrap();
+    backup(&folder(&good), &bad, true).unwrap();
     let file = fs::read_dir(bad.join("journals")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&file).unwrap();
     bytes[100] ^= 1;
@@ -166,7 +166,7 @@ fn a_backup_taken_while_somebody_writes_is_whole() {
     }
     for n in 0..5 {
         let copy = dir.path().join(format!("backup-{n}"));
-        backup(&folder(&session), &copy).unwrap();
+        backup(&folder(&session), &copy, true).unwrap();
         let report = check(&folder(&copy), true).unwrap();
         assert_eq!((report.problems, report.torn), (Vec::new(), Vec::new()));
         let found = entries(&copy);
@@ -175,7 +175,7 @@ fn a_backup_taken_while_somebody_writes_is_whole() {
             (1..=found.len() as u64).collect::<Vec<_>>()
         );
     }
-    assert!(backup(&folder(&session), &session).unwrap_err().to_string().contains("is there already"));
+    assert!(backup(&folder(&session), &session, true).unwrap_err().to_string().contains("is there already"));
     let hidden = fs::read_dir(dir.path())
         .unwrap()
         .flatten()

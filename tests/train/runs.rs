@@ -261,17 +261,17 @@ fn bad_rows_are_named() {
     let error = message(&job);
     for part in [
         "4 bad rows of 5",
-        "rows.jsonl:3 (prompt: missing)",
+        "rows.jsonl:3 (prompt: found nothing",
         "rows.jsonl:4 (rejected_feedback: missing)",
-        "rows.jsonl:5 (no JSON",
-        "rows.jsonl:6 (prompt: neither text nor messages)",
+        "rows.jsonl:5 (found no JSON",
+        "rows.jsonl:6 (prompt: found a number",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
     assert!(!job.out.exists(), "nothing is made before the rows are good");
     for (text, part) in [
         (String::new(), "no rows"),
-        (json!({"prompt": "p", "chosen": "a", "chosen_feedback": "f"}).to_string(), "rejected: missing"),
+        (json!({"prompt": "p", "chosen": "a", "chosen_feedback": "f"}).to_string(), "rejected: found nothing"),
         (json!({"prompt": "p", "chosen": "a", "rejected": "a", "chosen_feedback": "f", "rejected_feedback": "f"}).to_string(), "same text"),
     ] {
         std::fs::write(&job.data[0], text).unwrap();

@@ -13,7 +13,7 @@ use crate::stage::{Stage, text};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (160, 45)];
 
-fn shots(name: &str, stage: &mut Stage) {
+pub fn shots(name: &str, stage: &mut Stage) {
     for (width, height) in SIZES {
         insta::assert_snapshot!(format!("{name}-{width}x{height}"), stage.text(width, height));
     }
@@ -43,7 +43,7 @@ fn styled(buffer: &Buffer) -> String {
     out
 }
 
-fn coloured(name: &str, stage: &mut Stage) {
+pub fn coloured(name: &str, stage: &mut Stage) {
     for (width, height) in SIZES {
         for (depth, label) in [(Depth::True, "true"), (Depth::Sixteen, "16"), (Depth::None, "none")] {
             let buffer = stage.draw(width, height, depth);

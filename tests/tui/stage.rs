@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use outloud::app::{self, Effect, Example, Keymap, Msg, Origin, State};
+use outloud::browse::Worker;
 use outloud::checkpoint::Spec;
 use outloud::engine::fake::{Recording, Script};
 use outloud::engine::{DeviceChoice, Event, ModelSource, Request, Ticket};
@@ -31,6 +32,9 @@ pub struct Stage {
     pub quit: bool,
     /// What went to the clipboard.
     pub copied: Vec<(String, String)>,
+    /// The rows of the Data screen, and their file.
+    pub rows: Option<Worker>,
+    pub file: Option<tempfile::NamedTempFile>,
     /// What the loop would have done.
     pub effects: Vec<Effect>,
     clock: Duration,
@@ -56,6 +60,8 @@ impl Stage {
             kept: Vec::new(),
             quit: false,
             copied: Vec::new(),
+            rows: None,
+            file: None,
             effects: Vec::new(),
             clock: Duration::ZERO,
         };
@@ -82,6 +88,12 @@ impl Stage {
                     // What was under way still arrives, as it does from a real engine.
                     self.queue.extend([Event::Cancelled { ticket }, Event::Done { ticket }]);
                 }
+                Effect::Browse(ask) => {
+                    let news = self.rows.as_mut().map(|rows| rows.hear(*ask)).unwrap_or_default();
+                    for news in news {
+                        self.send(Msg::Data(Box::new(news)));
+                    }
+                }
                 Effect::Quit => self.quit = true,
                 Effect::Copy(what, text) => self.copied.push((what, text)),
                 Effect::Keep(id, change) => self.kept.push((id, change)),
@@ -103,6 +115,16 @@ impl Stage {
             self.clock += Duration::from_millis(10);
             self.send(Msg::Clock(self.clock));
             self.send(Msg::Engine(event));
+        }
+        self
+    }
+
+    /// The rows' thread works until nothing is left.
+    pub fn work(&mut self) -> &mut Self {
+        while let Some(rows) = self.rows.as_mut().filter(|rows| !rows.is_idle()) {
+            for news in rows.work() {
+                self.send(Msg::Data(Box::new(news)));
+            }
         }
         self
     }

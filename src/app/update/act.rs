@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, edit, entry, find, jobs, label, ready, takes, teach, tokens};
+use super::{compare, copy, data, edit, entry, find, jobs, label, ready, takes, teach, tokens};
 use crate::app::{
     Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State,
     Steer, TakeList, TextBox,
@@ -18,6 +18,9 @@ const MOST: usize = 10_000;
 
 /// An action with the number typed before it: motions are repeated, `G` and `g g` go to that place.
 pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Effect> {
+    if let Some(effects) = data::act(state, action, Some(count)) {
+        return effects;
+    }
     match action {
         Action::First | Action::Last => to_place(state, count.saturating_sub(1)),
         Action::Up => step(state, -(count.min(MOST) as i32)),
@@ -54,6 +57,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
+    if let Some(effects) = data::act(state, action, None) {
+        return effects;
+    }
     if let Some(effects) = label::act(state, action) {
         return effects;
     }
@@ -232,6 +238,24 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::KeepRun
         | Action::DropRun
         | Action::WatchFolder => {}
+        Action::ShowData => return data::show(state),
+        // They mean something on the Data screen only.
+        Action::OpenRow
+        | Action::SelectRow
+        | Action::SelectRange
+        | Action::SelectShown
+        | Action::InvertSelection
+        | Action::ClearSelection
+        | Action::Filter
+        | Action::ClearFilter
+        | Action::SortColumn
+        | Action::AddColumn
+        | Action::HideColumn
+        | Action::MoveColumnLeft
+        | Action::MoveColumnRight
+        | Action::ScoreRows
+        | Action::ExportRows
+        | Action::BadRows => {}
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
@@ -373,6 +397,10 @@ fn quit(state: &mut State) -> Vec<Effect> {
 
 /// The mouse wheel.
 pub(super) fn scroll(state: &mut State, pane: Option<Focus>, lines: i32) -> Vec<Effect> {
+    if state.screen == Screen::Data && state.layers.is_empty() {
+        data::scroll(state, lines as isize);
+        return Vec::new();
+    }
     let focus = state.focus;
     state.focus = pane.unwrap_or(focus);
     match (state.layers.last(), state.focus) {
@@ -397,6 +425,7 @@ fn step(state: &mut State, by: i32) {
             Some(
                 Layer::Takes(TakeList { picked, .. })
                 | Layer::Samples(picked)
+                | Layer::Columns(picked)
                 | Layer::Steer(Steer { picked, .. }),
             ),
             _,
@@ -430,6 +459,7 @@ fn to_end(state: &mut State, last: bool) {
             Some(
                 Layer::Takes(TakeList { picked, .. })
                 | Layer::Samples(picked)
+                | Layer::Columns(picked)
                 | Layer::Steer(Steer { picked, .. }),
             ),
             _,
@@ -551,6 +581,14 @@ fn accept(state: &mut State) -> Vec<Effect> {
                 takes::to(state, id);
             }
         }
+        Some(Layer::Columns(picked)) => {
+            state.layers.pop();
+            data::add_column(state, picked);
+        }
+        Some(Layer::Search(typing)) if state.screen == Screen::Data && state.layers.len() == 1 => {
+            state.layers.pop();
+            return data::find_words(state, &typing.query);
+        }
         Some(Layer::Search(_)) => find::accept(state),
         Some(Layer::Steer(_)) => return edit::steer(state),
         Some(Layer::Line(line)) => {
@@ -560,6 +598,8 @@ fn accept(state: &mut State) -> Vec<Effect> {
                 LineFor::Model => return compare::load(state, &line.text),
                 LineFor::Keep => return teach::kept(state, &line.text),
                 LineFor::Runs => return teach::folder(&line.text),
+                LineFor::Filter => return data::filter(state, &line.text),
+                LineFor::Export => return data::export(state, &line.text),
                 LineFor::Order => label::set_order(state, &line.text),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{compare, jobs};
+use super::{batch, compare, jobs};
 use crate::app::{Due, Keeping, Swapped};
 use crate::app::{Effect, Job, Layer, ModelState, Phase, ReEncoded, State, Take, TakeId, Token};
 use crate::engine::{Event, ModelId, ModelInfo, Ticket, Verdict};
@@ -66,7 +66,7 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             let ahead = matches!(state.running.get(&ticket), Some(Job::Ahead(..)));
             for (id, verdict) in ids.into_iter().zip(verdicts) {
                 complete(state, id, verdict);
-                if ahead {
+                if ahead || batch::has(state, ticket) {
                     continue;
                 }
                 effects.extend(jobs::re_encode(state, id));
@@ -87,7 +87,8 @@ pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
             }
         }
         Event::Done { ticket } => {
-            state.running.remove(&ticket);
+            let job = state.running.remove(&ticket);
+            return batch::ended(state, ticket, job);
         }
         Event::Down { reason } => jobs::down(state, reason),
     }

@@ -127,6 +127,7 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
     }
     let number = state.examples.iter().filter(|e| e.origin == Origin::Typed).count() + 1;
     state.examples.push(Example {
+        number: None,
         id: format!("typed-{number}"),
         prompt: Prompt::Text(prompt),
         answers: Answers::One(Arc::from(answer)),

@@ -47,6 +47,7 @@ fn typed(state: &mut State) {
     match state.layers.get_mut(below) {
         Some(Layer::Help(help)) => *help = Help { scroll: 0, query },
         Some(Layer::Detail(page)) => page.search = Pattern::new(&query).map(|_| Search { query, at: None }),
+        _ if state.screen == crate::app::Screen::Data => {}
         _ => state.search = Pattern::new(&query).map(|_| Search { query, at: None }),
     }
 }

@@ -257,6 +257,7 @@ pub(super) fn forget(state: &mut State, id: TakeId) -> Vec<Effect> {
 
 /// Stops everything at the end of the engine.
 pub(super) fn down(state: &mut State, reason: String) {
+    state.data.batch = None;
     let error = format!("the engine stopped: {reason}");
     for (_, job) in std::mem::take(&mut state.running) {
         super::engine::came_to_nothing(state, job, &error);

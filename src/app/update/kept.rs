@@ -134,6 +134,7 @@ fn typed(id: &str, kept: &session::Example) -> Example {
         [] => Answers::One("".into()),
     };
     Example {
+        number: None,
         id: id.into(),
         prompt: kept.prompt.clone(),
         answers,

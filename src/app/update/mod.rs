@@ -1,8 +1,10 @@
 //! The only mutator of the state: what happened in, what is to be done out.
 
 mod act;
+mod batch;
 mod compare;
 mod copy;
+mod data;
 mod edit;
 mod engine;
 mod entry;
@@ -18,6 +20,7 @@ mod tokens;
 use super::keymap::Lookup;
 use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, Page, Screen, State};
 
+pub use data::check as check_filter;
 pub use jobs::start;
 pub use kept::{Kept, KeptTake};
 pub use label::figure;
@@ -26,13 +29,16 @@ pub use label::figure;
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = happened(state, msg);
     effects.extend(label::ahead(state));
+    data::look(state);
     for (id, change) in state.takes.changes() {
         if change == Change::Ended {
             label::scored(state, id);
+            effects.extend(batch::marked(state, id));
         }
         effects.push(Effect::Keep(id, change));
     }
     label::look(state);
+    effects.extend(data::want(state));
     effects
 }
 
@@ -44,6 +50,11 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Runs(news) => teach::news(state, *news),
         Msg::Click(pane, target) => mouse::click(state, pane, target),
         Msg::Drag(target) => mouse::drag(state, target),
+        Msg::Press(x, y) => {
+            data::click(state, x, y);
+            Vec::new()
+        }
+        Msg::Data(news) => data::news(state, *news),
         Msg::Examples(examples) => {
             let from = state.examples.len();
             state.examples.extend(examples);
@@ -184,7 +195,7 @@ fn digit(state: &mut State, key: Key) -> bool {
     match (digit, state.count) {
         (None, _) | (Some(0), None) => false,
         (Some(digit), count) => {
-            state.count = Some((count.unwrap_or(0) * 10 + digit as usize).min(99_999));
+            state.count = Some((count.unwrap_or(0) * 10 + digit as usize).min(9_999_999));
             true
         }
     }

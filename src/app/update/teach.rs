@@ -432,6 +432,7 @@ fn open_row(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     let example = Example {
+        number: None,
         id: id.clone(),
         prompt,
         answers: Answers::Pair { chosen: chosen.into(), rejected: rejected.into() },

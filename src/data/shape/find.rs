@@ -218,7 +218,7 @@ impl Find<'_> {
         let within = self.any(answers, |value| {
             let scored = |item: &Value| {
                 let has = |name: &&str| item.get(name).is_some_and(|v| names::number(v).is_some());
-                names::SCORES.iter().chain(&names::RANKS).any(|name| has(name))
+                names::SCORES.iter().chain(&names::RANKS).any(has)
             };
             value.as_array().is_some_and(|items| items.iter().any(scored))
         });

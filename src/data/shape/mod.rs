@@ -110,7 +110,7 @@ impl Shape {
             let value = names.get(name).and_then(|column| row.get(column));
             value.and_then(Value::as_str).is_some_and(|text| verdict::is_tie(&names::plain(text)))
         };
-        null(&better.answer) && null(&worse.answer) && names::VERDICTS.iter().any(|name| says(name))
+        null(&better.answer) && null(&worse.answer) && names::VERDICTS.iter().any(says)
     }
 }
 

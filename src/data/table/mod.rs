@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::source::Content;
 use crate::{Error, Result};
 
+mod check;
 mod values;
 
 /// Bytes of a batch to aim at.
@@ -210,7 +211,8 @@ fn parquet_batch(
     }
 }
 
-fn arrow(file: File) -> Why<Opened> {
+fn arrow(mut file: File) -> Why<Opened> {
+    check::file(&mut file)?;
     let reader = FileReader::try_new(file, None).map_err(text)?;
     let columns = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
     Ok((columns, Kind::Arrow { reader: Box::new(reader), starts: vec![0] }, None))
@@ -241,7 +243,8 @@ fn arrow_batch(
 }
 
 /// A stream as a file, in a temporary one; also why it broke off.
-fn as_file(stream: File) -> Why<(File, Option<String>)> {
+fn as_file(mut stream: File) -> Why<(File, Option<String>)> {
+    check::stream(&mut stream)?;
     let mut reader = StreamReader::try_new_buffered(stream, None).map_err(text)?;
     let copy = tempfile::tempfile().map_err(text)?;
     let mut writer =

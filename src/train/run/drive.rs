@@ -133,7 +133,7 @@ pub fn run(
         if position.step == first + 2 {
             say(Event::Note(expected.corrected(&record, steps - position.step)));
         }
-        say(Event::Step(record));
+        say(Event::Step(Box::new(record)));
         let asked = status::asked(out);
         if asked == Some(Asked::Stop) && ended.is_none() {
             ended = Some(format!("stopped at step {} as asked", position.step));

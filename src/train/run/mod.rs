@@ -66,7 +66,7 @@ pub enum Event {
         steps: usize,
     },
     /// A step was made.
-    Step(Record),
+    Step(Box<Record>),
     /// The run stands on disk up to this step.
     Saved(usize),
 }

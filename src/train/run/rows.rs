@@ -156,6 +156,10 @@ impl Sources {
         for (kind, set) in sets {
             rows.notes.extend(lengths(kind, set, max_len));
         }
+        if self.data.undecided > 0 {
+            let left_out = self.data.undecided;
+            rows.notes.push(format!("{left_out} rows are left out: neither answer is better"));
+        }
         if self.data.ties > 0 {
             rows.notes.push(format!(
                 "{} of {} pairs have the same text twice: they teach no preference",

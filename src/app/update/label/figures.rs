@@ -63,25 +63,28 @@ fn table(state: &State) -> String {
     let _ = writeln!(
         text,
         "Sides are the chosen answer, a tie, the rejected one; never the A and B of a screen. In brackets: 95 % intervals.\n\n\
-         all annotators       same side {}   Krippendorff's alpha (ordinal) {}   {} pairs with two labels or more",
+         all annotators, {} pairs with two labels or more\n    same side {}   Krippendorff's alpha (ordinal) {}",
+        found.alpha.n,
         figure(&found.raw),
-        figure(&found.alpha),
-        found.alpha.n
+        figure(&found.alpha)
     );
     for two in found.between.iter().chain(&found.model) {
-        let name = format!("{} and {}", two.a, two.b);
-        let _ = write!(text, "\n{name:<20} same side {}   kappa {}", figure(&two.raw), figure(&two.kappa));
+        let (raw, kappa) = (figure(&two.raw), figure(&two.kappa));
+        let _ = write!(
+            text,
+            "\n{} and {}, {} pairs\n    same side {raw}   kappa {kappa}",
+            two.a, two.b, two.raw.n
+        );
         if let Some(weighted) = &two.weighted {
-            let _ = write!(text, "   weighted kappa {}", figure(weighted));
+            let _ = write!(text, "   weighted {}", figure(weighted));
         }
-        let _ = write!(text, "   {} pairs", two.raw.n);
     }
     if found.annotators.len() < 2 {
         text.push_str(
             "\nWith a second annotator (another --annotator on the same session) agreement is shown.",
         );
     }
-    let conflicts = state.desk.rows(crate::app::Filter::Conflicts).len();
+    let conflicts = state.desk.conflicts();
     let _ = write!(text, "\n\n{conflicts} conflicts (C lists and settles them)\n\n");
     match &state.desk.calibration {
         None => text.push_str("Calibration: no pair has both a label and two rewards yet."),

@@ -35,17 +35,18 @@ pub(in crate::app::update) fn examples(state: &mut State) {
     let from = state.desk.digests.len();
     for (index, example) in state.examples.iter().enumerate().skip(from) {
         let digest = example.fault.is_none().then(|| example.kept().object().digest);
-        if let Some(digest) = &digest {
-            state.desk.places.entry(digest.clone()).or_insert(index);
+        if let Some(digest) = &digest
+            && !state.desk.places.contains_key(digest)
+        {
+            state.desk.places.insert(digest.clone(), index);
+            // At the end for now; the order is made when the next pair is asked for.
+            state.desk.queue.push(index);
+            (state.desk.late, state.desk.ahead_done) = (true, false);
         }
         state.desk.digests.push(digest);
     }
-    if from < state.examples.len() && state.screen == Screen::Label && state.desk.read {
-        let first = state.desk.queue.is_empty();
-        super::requeue(state);
-        if first {
-            begin(state, None);
-        }
+    if from == 0 && !state.examples.is_empty() && state.screen == Screen::Label && state.desk.read {
+        begin(state, None);
     }
 }
 

@@ -137,11 +137,14 @@ fn requeue(state: &mut State) {
     let here = desk.example();
     state.desk.at = queue.iter().position(|e| Some(*e) == here).unwrap_or(0);
     state.desk.queue = queue;
-    state.desk.ahead_done = false;
+    (state.desk.late, state.desk.ahead_done) = (false, false);
 }
 
 /// Most useful first: what comes after the pair on the screen, by what is known now.
 fn by_use(state: &mut State) {
+    if state.desk.late {
+        requeue(state);
+    }
     let Order::Useful(by) = state.desk.setup.order else { return };
     let mut rest = state.desk.queue.split_off((state.desk.at + 1).min(state.desk.queue.len()));
     order::by_use(&mut rest, |e| state.desk.scores(e).useful(by));

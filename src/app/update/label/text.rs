@@ -101,7 +101,7 @@ fn put(state: &mut State, purpose: &Purpose, example: usize, text: String) -> Ve
                 return Vec::new();
             };
             review.correction = (!text.trim().is_empty()).then_some(text);
-            let objects = object(state, example, *answer).filter(|_| critique.is_some());
+            let objects = object(state, example, *answer).filter(|o| Some(&o.digest) == critique.as_ref());
             save(state, example, review, objects)
         }
     }
@@ -145,7 +145,12 @@ fn object(state: &State, example: usize, answer: usize) -> Option<Object> {
 /// The name of an answer's critique in the session.
 fn digest(state: &mut State, example: usize, answer: usize) -> Option<Digest> {
     let id = take_id(state, example, answer)?;
-    if let Some(known) = state.desk.critiques.get(&id) {
+    let known = state.desk.critiques.get(&id);
+    // What is known of its tokens may still grow; once somebody spoke of it, or a session holds it, it is that one.
+    let kept = state.takes.get(id).is_some_and(|take| take.kept.is_some());
+    if let Some(known) =
+        known.filter(|known| kept || state.desk.review(example, answer, Some(*known)).is_some())
+    {
         return Some(known.clone());
     }
     let digest = object(state, example, answer)?.digest;
@@ -209,7 +214,7 @@ pub(super) fn verdict(state: &mut State, agrees: Option<bool>) -> Vec<Effect> {
             review.sentences.sort_by_key(|s| s.start);
         }
     }
-    let object = object(state, example, answer);
+    let object = object(state, example, answer).filter(|object| object.digest == digest);
     let effects = save(state, example, review, object);
     super::step(state, 1);
     effects

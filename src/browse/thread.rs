@@ -1,0 +1,56 @@
+//! The thread of the rows: questions first, then a slice of the work in hand.
+
+use std::io::Write as _;
+use std::sync::mpsc::{Sender, channel};
+
+use super::{Ask, News, Worker};
+use crate::data::{Dataset, Options, Source};
+use crate::{Error, Result};
+
+/// Where the rows come from.
+pub enum From {
+    /// Files.
+    Files(Vec<Source>),
+    /// Text compiled in, as JSON lines.
+    Text(&'static str),
+}
+
+/// Begins to index on a thread of its own; what it tells goes to `tell`, which says whether anybody still listens.
+///
+/// # Errors
+/// When there is no thread to be had, or no temporary file for a text.
+pub fn start(from: From, mut tell: impl FnMut(News) -> bool + Send + 'static) -> Result<Sender<Ask>> {
+    let (send, asked) = channel();
+    let (sources, text) = match from {
+        From::Files(sources) => (sources, None),
+        From::Text(text) => {
+            let failed = |e| Error::io("the temporary folder", e);
+            let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().map_err(failed)?;
+            file.write_all(text.as_bytes()).map_err(failed)?;
+            (vec![Source::File(file.path().to_owned())], Some(file))
+        }
+    };
+    let work = move || {
+        // It is there as long as it may be opened.
+        let _text = text;
+        let mut worker = Worker::new(Dataset::open(sources, Options::default()));
+        loop {
+            let next = if worker.is_idle() { asked.recv().ok() } else { None };
+            let more = std::iter::from_fn(|| asked.try_recv().ok());
+            let asks: Vec<Ask> = next.into_iter().chain(more).collect();
+            if asks.is_empty() && worker.is_idle() {
+                return;
+            }
+            let mut news: Vec<News> = asks.into_iter().flat_map(|ask| worker.hear(ask)).collect();
+            news.extend(worker.work());
+            if !news.into_iter().all(&mut tell) {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("browse".into())
+        .spawn(work)
+        .map(|_thread| send)
+        .map_err(|e| Error::io("the thread that reads rows", e))
+}

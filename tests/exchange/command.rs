@@ -1,0 +1,60 @@
+//! `outloud export` as scripts call it, and our own trainer on its rows.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use outloud::exchange::To;
+use tempfile::TempDir;
+
+use crate::sample::{sample, written};
+
+fn outloud(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .args(arguments)
+        .current_dir(dir)
+        .env("XDG_DATA_HOME", dir.join("data"))
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_command_writes_a_file_and_its_card() {
+    let dir = TempDir::new().unwrap();
+    let folder = sample(&dir.path().join("work"), false);
+    let export = ["export", "--session", "./work", "--to", "cloud", "--out"];
+    let with = |more: &[&'static str]| [&export[..], more].concat();
+    let (code, out, error) = outloud(dir.path(), &with(&["rows.jsonl"]));
+    assert_eq!((code, out.as_str()), (0, ""), "{error}");
+    assert!(error.contains("4 rows; left out: 1 a review and no label, 1 a tie"), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("rows.jsonl")).unwrap(), written(&folder, To::Cloud));
+    let card = fs::read_to_string(dir.path().join("rows.jsonl.card.md")).unwrap();
+    assert!(card.contains("| rows written | 4 |") && card.contains("data: pairs.jsonl"), "{card}");
+    // What is there is not replaced by mistake.
+    assert_eq!(outloud(dir.path(), &with(&["rows.jsonl"])).0, 2);
+    assert_eq!(outloud(dir.path(), &with(&["rows.jsonl", "--overwrite"])).0, 0);
+    let (code, out, _) = outloud(dir.path(), &with(&["-"]));
+    assert_eq!((code, out), (0, written(&folder, To::Cloud)));
+    assert_eq!(outloud(dir.path(), &with(&["part.jsonl", "--split", "0.5"])).0, 2);
+    assert_eq!(outloud(dir.path(), &with(&["part.jsonl", "--split", "2", "--part", "test"])).0, 2);
+    let (code, _, error) = outloud(dir.path(), &with(&["none.jsonl", "--rule", "annotator=nobody"]));
+    assert_eq!((code, error.contains("0 rows")), (1, true), "{error}");
+    let argilla =
+        ["export", "--session", "./work", "--to", "argilla", "--out", "a.parquet", "--format", "parquet"];
+    assert_eq!(outloud(dir.path(), &argilla).0, 2);
+}
+
+#[test]
+fn our_own_trainer_reads_the_rows() {
+    let dir = TempDir::new().unwrap();
+    for with_chat in [false, true] {
+        let folder = sample(&dir.path().join(with_chat.to_string()), with_chat);
+        let file = dir.path().join("rows.jsonl");
+        fs::write(&file, written(&folder, To::Cloud)).unwrap();
+        let data = outloud::train::data::Data::read(&[file], outloud::train::config::Loss::Classic).unwrap();
+        assert_eq!((data.pairs.len(), data.ties), (4, 0));
+        assert_eq!(data.pairs[0].chosen.feedback, "Right: 2 + 2 is 4.");
+    }
+}

@@ -1,5 +1,5 @@
 //! A training step of small models against PyTorch, interleaved in one run on the same weights and rows:
-//! `cargo bench --bench train_step`, with `-- ops` also what each fused operation gains, with `-- long` the cost by length.
+//! `cargo bench --bench train_step`; `-- lora`: LoRA against PEFT too, `-- ops`: what each fused operation gains, `-- long`: by length.
 //!
 //! Needs a Python with torch and transformers (`OUTLOUD_BENCH_PYTHON`, default `python3`); without it only this side is
 //! timed. 16 rows (8 pairs) of 160 tokens, f32, 2 threads, the CLoud loss, clipping, AdamW. Each side is a process of
@@ -17,6 +17,7 @@ use outloud::model::Model;
 use outloud::train::collate::{PairRows, Row};
 use outloud::train::config::Config;
 use outloud::train::init::RandomInit;
+use outloud::train::lora::{LoraConfig, Targets, initial};
 use outloud::train::params::{Params, Recorder};
 use outloud::train::step::Trainer;
 use serde_json::{Value, json};
@@ -50,6 +51,18 @@ fn main() {
         let rates = race(&mut sides, 16 * 160);
         for (label, rate) in rates.iter().skip(1) {
             println!("  outloud / {label}: {:.2}x", rates[0].1 / rate);
+        }
+        if asked("lora") {
+            println!(" LoRA, rank 8 on all linear layers, the head in full");
+            let mut sides = vec![
+                ("outloud", Side::with(dir.path(), "2", "", "lora")),
+                ("outloud, checkpointing", Side::with(dir.path(), "2", "", "lora-sparing")),
+            ];
+            sides.extend(Side::python(dir.path(), "peft").map(|side| ("torch + peft", side)));
+            let rates = race(&mut sides, 16 * 160);
+            for (label, rate) in rates.iter().skip(1) {
+                println!("  outloud / {label}: {:.2}x", rates[0].1 / rate);
+            }
         }
         if asked("ops") {
             let mut sides = vec![
@@ -123,9 +136,14 @@ impl Side {
     }
 
     fn ours(dir: &Path, shards: &str, basic: &str) -> Self {
+        Self::with(dir, shards, basic, "")
+    }
+
+    /// `lora`: `lora`, `lora-sparing` (with gradient checkpointing), or nothing.
+    fn with(dir: &Path, shards: &str, basic: &str, lora: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("worker").arg(dir).env("SHARDS", shards).env("OUTLOUD_BASIC_OPS", basic);
-        command.env("RAYON_NUM_THREADS", "2");
+        command.env("RAYON_NUM_THREADS", "2").env("LORA", lora);
         if shards != "1" {
             command.env("CANDLE_NUM_THREADS", "1"); // as `outloud train` does
         }
@@ -134,9 +152,10 @@ impl Side {
 
     fn python(dir: &Path, kind: &str) -> Option<Self> {
         let python = std::env::var("OUTLOUD_BENCH_PYTHON").unwrap_or_else(|_| "python3".into());
-        let probe = Command::new(&python).args(["-c", "import torch, transformers"]).output();
+        let needs = if kind == "peft" { "torch, transformers, peft" } else { "torch, transformers" };
+        let probe = Command::new(&python).args(["-c", &format!("import {needs}")]).output();
         if !probe.is_ok_and(|o| o.status.success()) {
-            println!("  SKIPPED torch: `{python}` has no torch and transformers (set OUTLOUD_BENCH_PYTHON)");
+            println!("  SKIPPED {kind}: `{python}` lacks one of {needs} (set OUTLOUD_BENCH_PYTHON)");
             return None;
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python/train_step.py");
@@ -244,7 +263,18 @@ fn work(dir: &Path) {
     let mut config = Config::recipe("cloud").unwrap();
     config.shards = std::env::var("SHARDS").ok().and_then(|n| n.parse().ok());
     let tensors = candle_core::safetensors::load(dir.join("weights.safetensors"), &Device::Cpu).unwrap();
-    let params = Params::new(tensors.into_iter().collect(), &[]).unwrap();
+    let tensors = tensors.into_iter().collect();
+    let lora = std::env::var("LORA").unwrap_or_default();
+    config.gradient_checkpointing = lora == "lora-sparing";
+    let params = if lora.is_empty() {
+        Params::new(tensors, &[]).unwrap()
+    } else {
+        let keys =
+            LoraConfig { rank: 8, alpha: None, dropout: 0.0, targets: Targets::default(), rslora: false };
+        let spec = keys.spec("bench").unwrap();
+        let matrices = initial(&tensors, &spec, 1, &Device::Cpu).unwrap();
+        Params::adapted(tensors, matrices, &spec, &|name| name.starts_with("reward_head.")).unwrap()
+    };
     let mut trainer = Trainer::new(&backbone(&shape), &head(), params, &config, &Device::Cpu).unwrap();
     for _ in std::io::stdin().lines() {
         let begun = Instant::now();

@@ -1,9 +1,10 @@
 """Training steps in PyTorch for benches/train_step.rs: answers each line of standard input with a line of JSON.
 
-    python train_step.py WEIGHTS SHAPE.json lean|hf THREADS
+    python train_step.py WEIGHTS SHAPE.json lean|hf|peft THREADS
 
 The same weights, rows, loss (CLoud: 1.25 x cross-entropy + reward loss), clipping and AdamW. `lean` is a small Llama on
-torch's fused operations; `hf` is transformers' LlamaForCausalLM, as the reference uses it.
+torch's fused operations; `hf` is transformers' LlamaForCausalLM, as the reference uses it; `peft` the same
+with LoRA of rank 8 on all its linear layers.
 """
 
 import json
@@ -76,7 +77,12 @@ class HuggingFace(torch.nn.Module):
 
 model = Lean() if kind == "lean" else HuggingFace()
 head = torch.nn.ParameterDict({k.replace(".", "/"): torch.nn.Parameter(v) for k, v in tensors.items() if k.startswith("reward_head")})
-parameters = [*model.parameters(), *head.parameters()]
+if kind == "peft":
+    from peft import LoraConfig, get_peft_model
+
+    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    model.model = get_peft_model(model.model, LoraConfig(r=8, lora_alpha=16, target_modules=names))
+parameters = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
 optimizer = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.9, 0.95), eps=1e-10, weight_decay=1e-4, fused=True)
 ids = torch.tensor(shape["rows"])
 labels = torch.full_like(ids, -100)

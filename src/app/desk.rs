@@ -344,7 +344,7 @@ impl Desk {
                 seconds.extend(label.seconds.map(|s| (clock, s)));
             }
         }
-        seconds.sort_by(|a, b| a.0.cmp(&b.0));
+        seconds.sort_by_key(|(clock, _)| *clock);
         Pace::of(&seconds.into_iter().map(|(_, s)| s).collect::<Vec<_>>())
     }
 

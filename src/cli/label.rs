@@ -153,7 +153,7 @@ fn examples(files: &[PathBuf]) -> Result<Vec<Example>> {
         return Ok(tui::demo());
     }
     let rows = Reader::new(files.iter().cloned().map(Source::from_path));
-    rows.map(|row| row.map(|row| Example::from_row(row, Origin::File))).collect()
+    rows.with_pairs().map(|row| row.map(|row| Example::from_row(row, Origin::File))).collect()
 }
 
 fn print(value: &Value) -> Result<()> {

@@ -11,7 +11,7 @@ impl Given {
     /// right one "bad" (written as better than it: index 1).
     pub fn choice(self, shown: &[usize]) -> Choice {
         let a = shown.first().copied().unwrap_or(0);
-        let b = shown.get(1).copied().unwrap_or(1 - a.min(1));
+        let b = shown.get(1).copied().unwrap_or_else(|| usize::from(a == 0));
         match self.0 {
             1 => Choice::MuchBetter(a),
             2 => Choice::Better(a),

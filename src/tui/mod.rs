@@ -118,7 +118,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let setup = options.labelling.clone().or(config.label.clone()).setup()?;
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
-    let (rows, back) = read(options.files.clone())?;
+    let (rows, back) = read(options.files.clone(), options.label)?;
     let browse = browse(&options.files, back.clone())?;
     let opened = Opened {
         data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
@@ -202,7 +202,7 @@ pub fn demo() -> Vec<Example> {
 }
 
 /// Reads files on a thread of its own, so that the screen is there at once.
-fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
+fn read(files: Vec<PathBuf>, label: bool) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
     let (send, receive) = mpsc::channel(4);
     let back = send.clone();
     if files.is_empty() {
@@ -212,7 +212,9 @@ fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)>
     let work = move || {
         let mut batch = Vec::new();
         let mut count = 0;
-        for row in Reader::new(sources) {
+        let rows = Reader::new(sources);
+        // Who labels is to say which answer is better.
+        for row in if label { rows.with_pairs() } else { rows } {
             match row {
                 Ok(row) => batch.push(Example::from_row(row, Origin::File)),
                 Err(error) => batch.push(Example {

@@ -47,7 +47,7 @@ pub fn bars(
             }
         }
     }
-    let width = (bins * step - (step - 1)).min(usize::from(area.width));
+    let width = bins * step - (step - 1);
     let scale: String = (0..width).map(|at| if at / step == bins / 2 { '┼' } else { '─' }).collect();
     let y = area.bottom() - 1;
     buffer.set_stringn(area.x, y, scale, usize::from(area.width), theme.style(Meaning::Track));

@@ -72,13 +72,11 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
             }
             return jobs::run(state, None);
         }
-        Action::RunAgain => {
-            if ready(state) {
-                let (mut effects, _) = jobs::stop(state);
-                let seed = jobs::fresh_seed(state);
-                effects.extend(jobs::run(state, Some(seed)));
-                return effects;
-            }
+        Action::RunAgain if ready(state) => {
+            let (mut effects, _) = jobs::stop(state);
+            let seed = jobs::fresh_seed(state);
+            effects.extend(jobs::run(state, Some(seed)));
+            return effects;
         }
         Action::NextExample => step_example(state, 1),
         Action::PreviousExample => step_example(state, -1),

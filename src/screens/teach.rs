@@ -14,7 +14,8 @@ use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
 
 /// Colours of runs laid over one another.
-const RUNS: [Meaning; 5] = [Meaning::Positive, Meaning::Negative, Meaning::Special, Meaning::Warning, Meaning::Heading];
+const RUNS: [Meaning; 5] =
+    [Meaning::Positive, Meaning::Negative, Meaning::Special, Meaning::Warning, Meaning::Heading];
 /// Cells of a chart at least.
 const CHART: (u16, u16) = (34, 7);
 
@@ -42,12 +43,19 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     } else {
         let list = (teach.runs.len() as u16 + 1).clamp(3, 6);
         let texts = if teach.pane == TeachPane::Critiques { 10 } else { 5 };
-        let rows = [Constraint::Length(list), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(texts)];
+        let rows =
+            [Constraint::Length(list), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(texts)];
         let [list, about, plots, texts] = Layout::vertical(rows).areas(area);
         runs(state, theme, list, buffer);
         if let Some(run) = teach.run() {
             let style = theme.style(meaning(run));
-            buffer.set_stringn(about.x + 1, about.y, one_line(&run.meaning()), usize::from(about.width) - 2, style);
+            buffer.set_stringn(
+                about.x + 1,
+                about.y,
+                one_line(&run.meaning()),
+                usize::from(about.width) - 2,
+                style,
+            );
         }
         charts(state, theme, plots, buffer);
         critiques(state, theme, texts, buffer);
@@ -87,8 +95,13 @@ fn runs(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     };
     let inner = panel::draw("Runs", &right, focused, frame(area), theme, area, buffer);
     if teach.runs.is_empty() {
-        let text = if teach.looked { "no run yet: n sets one up, f watches a folder of runs" } else { "looking …" };
-        let text = Flow::wrap(&[Words::new(text, theme.style(Meaning::Dim), 0)], usize::from(inner.width), theme);
+        let text = if teach.looked {
+            "no run yet: n sets one up, f watches a folder of runs"
+        } else {
+            "looking …"
+        };
+        let text =
+            Flow::wrap(&[Words::new(text, theme.style(Meaning::Dim), 0)], usize::from(inner.width), theme);
         text.draw(0, inner, buffer);
         return;
     }
@@ -200,7 +213,11 @@ fn chart(state: &State, curve: &Curve, first: bool, theme: &Theme, area: Rect, b
                 Tint::Held => theme.style(Meaning::Negative),
                 Tint::Part => theme.style(Meaning::Dim),
             };
-            let style = if several { theme.style(RUNS.get(at % RUNS.len()).copied().unwrap_or(Meaning::Text)) } else { own };
+            let style = if several {
+                theme.style(RUNS.get(at % RUNS.len()).copied().unwrap_or(Meaning::Text))
+            } else {
+                own
+            };
             let mark = match (several, line.tint) {
                 (true, Tint::Train) => Some(letter(at)),
                 (false, Tint::Train) if curve.lines.len() > 1 => Some('t'),
@@ -214,11 +231,17 @@ fn chart(state: &State, curve: &Curve, first: bool, theme: &Theme, area: Rect, b
     drawn.reverse();
     let said = match values.as_slice() {
         _ if shown.len() > 1 => String::new(),
-        [.., (held, a), (_, b)] if held.starts_with("eval") => format!("{} · held out {}", number(*b), number(*a)),
+        [.., (held, a), (_, b)] if held.starts_with("eval") => {
+            format!("{} · held out {}", number(*b), number(*a))
+        }
         [.., (_, value)] => number(*value),
         [] => String::new(),
     };
-    let how = [log.then_some("log"), (weight > 0.0).then_some("smooth")].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let how = [log.then_some("log"), (weight > 0.0).then_some("smooth")]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ");
     let title = if how.is_empty() { curve.title.to_owned() } else { format!("{} ({how})", curve.title) };
     let focused = first && teach.pane == TeachPane::Charts && state.layers.is_empty();
     let inner = panel::draw(&title, &said, focused, Frame::Line, theme, area, buffer);
@@ -235,7 +258,9 @@ fn critiques(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let back = teach.sample.1.min(steps.len().saturating_sub(1));
     let step = steps.iter().rev().nth(back).copied();
     let at = |step: Option<usize>| samples.iter().filter(move |s| Some(s.step) == step).nth(teach.sample.0);
-    let right = step.map(|step| format!("step {step} · {} of {}", steps.len() - back, steps.len())).unwrap_or_default();
+    let right = step
+        .map(|step| format!("step {step} · {} of {}", steps.len() - back, steps.len()))
+        .unwrap_or_default();
     let inner = panel::draw("Critiques held out", &right, focused, frame(area), theme, area, buffer);
     let Some(sample) = at(step) else {
         let text = match teach.run() {
@@ -243,7 +268,8 @@ fn critiques(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
             Some(_) => "none yet: a few rows held out are critiqued at each evaluation",
             None => "",
         };
-        let text = Flow::wrap(&[Words::new(text, theme.style(Meaning::Dim), 0)], usize::from(inner.width), theme);
+        let text =
+            Flow::wrap(&[Words::new(text, theme.style(Meaning::Dim), 0)], usize::from(inner.width), theme);
         text.draw(0, inner, buffer);
         return;
     };
@@ -260,7 +286,8 @@ fn critiques(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         Some(before) => {
             let [_, pieces] = diff::words(&before.critique, &sample.critique);
             words.extend(pieces.into_iter().map(|(text, same)| {
-                let changed = theme.style(Meaning::Warning).add_modifier(Modifier::BOLD | Modifier::UNDERLINED);
+                let changed =
+                    theme.style(Meaning::Warning).add_modifier(Modifier::BOLD | Modifier::UNDERLINED);
                 Words::new(text, if same { theme.style(Meaning::Text) } else { changed }, 0)
             }));
         }

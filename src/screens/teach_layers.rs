@@ -18,7 +18,9 @@ const NAMES: u16 = 10;
 pub fn form(state: &State, form: &Form, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let height = FIELDS.len() as u16 + 8;
     let title = match &form.from {
-        Some(from) => format!("Train · like {}", one_line(&from.file_name().unwrap_or_default().to_string_lossy())),
+        Some(from) => {
+            format!("Train · like {}", one_line(&from.file_name().unwrap_or_default().to_string_lossy()))
+        }
         None => "Train".to_owned(),
     };
     let inner = panel::popup(&title, 96, height, theme, area, buffer);
@@ -48,7 +50,9 @@ pub fn form(state: &State, form: &Form, theme: &Theme, area: Rect, buffer: &mut 
     let (plan, meaning) = match &state.teach.plan {
         Plan::Unknown => (String::new(), Meaning::Dim),
         Plan::Asked => ("estimate: being worked out …".to_owned(), Meaning::Dim),
-        Plan::Takes(text) => (format!("estimate, from the shapes; the first steps correct it: {text}"), Meaning::Text),
+        Plan::Takes(text) => {
+            (format!("estimate, from the shapes; the first steps correct it: {text}"), Meaning::Text)
+        }
         Plan::Refused(why) => (format!("✗ {why}"), Meaning::Error),
     };
     let words = [
@@ -62,9 +66,18 @@ pub fn form(state: &State, form: &Form, theme: &Theme, area: Rect, buffer: &mut 
 pub fn judged(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limits: &mut Limits) {
     let Some(judged) = &state.teach.judged else { return };
     let name = state.teach.run_at(&judged.run).map_or("", |run| run.name.as_str());
-    let inner = panel::popup(&format!("Before and after · {}", one_line(name)), area.width, area.height, theme, area, buffer);
+    let inner = panel::popup(
+        &format!("Before and after · {}", one_line(name)),
+        area.width,
+        area.height,
+        theme,
+        area,
+        buffer,
+    );
     let waits = judged.error.as_deref().map(|e| (format!("✗ {e}"), Meaning::Error));
-    let waits = waits.or_else(|| (!judged.way.is_empty()).then(|| (format!("{} …   esc gives it up", judged.way), Meaning::Dim)));
+    let waits = waits.or_else(|| {
+        (!judged.way.is_empty()).then(|| (format!("{} …   esc gives it up", judged.way), Meaning::Dim))
+    });
     if let Some((text, meaning)) = waits {
         let text = Flow::wrap(&[Words::new(text, theme.style(meaning), 0)], usize::from(inner.width), theme);
         return text.draw(0, inner, buffer);
@@ -78,30 +91,58 @@ pub fn judged(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, lim
 }
 
 fn percent(e: &Estimate) -> String {
-    if e.n == 0 { "−".into() } else { format!("{:.0} % [{:.0}, {:.0}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high) }
+    if e.n == 0 {
+        "−".into()
+    } else {
+        format!("{:.0} % [{:.0}, {:.0}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
+    }
 }
 
 fn numbers(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let room = usize::from(area.width);
-    let head = format!("  {:24} {:>5}  {:>17} → {:17}  {:>7} {:>7}  {}", "rows", "pairs", "accuracy before", "after", "fixed", "broken", "McNemar");
+    let head = format!(
+        "  {:24} {:>5}  {:>17} → {:17}  {:>7} {:>7}  {}",
+        "rows", "pairs", "accuracy before", "after", "fixed", "broken", "McNemar"
+    );
     buffer.set_stringn(area.x, area.y, head, room, theme.style(Meaning::Dim));
     for ((at, set), y) in judged.sets.iter().enumerate().zip(area.y + 1..area.bottom()) {
         let c = &set.comparison;
         let mark = if at == judged.set { "▸" } else { " " };
         let text = format!(
             "{mark} {:24} {:>5}  {:>17} → {:17}  {:>7} {:>7}  p = {:.3}",
-            set.name, c.pairs, percent(&c.old_accuracy), percent(&c.new_accuracy), c.fixed, c.broken, c.mcnemar_p
+            set.name,
+            c.pairs,
+            percent(&c.old_accuracy),
+            percent(&c.new_accuracy),
+            c.fixed,
+            c.broken,
+            c.mcnemar_p
         );
         let style = theme.style(if at == judged.set { Meaning::Text } else { Meaning::Dim });
         buffer.set_stringn(area.x, y, text, room, style);
     }
     let Some(Set { comparison: c, .. }) = judged.shown() else { return };
     let l = &c.length;
-    let signed = |e: &Estimate, scale: f64| format!("{:+.1} [{:+.1}, {:+.1}]", scale * e.value, scale * e.low, scale * e.high);
+    let signed = |e: &Estimate, scale: f64| {
+        format!("{:+.1} [{:+.1}, {:+.1}]", scale * e.value, scale * e.low, scale * e.high)
+    };
     let lines = [
-        format!("accuracy {} points · margin {} of each model's own sd (raw rewards of two models do not compare)", signed(&c.accuracy_change, 100.0), signed(&c.margin_change, 1.0)),
-        format!("length: the longer is right {} · prefers the longer {} → {}", percent(&l.longer_is_right), percent(&l.old_prefers_longer), percent(&l.new_prefers_longer)),
-        format!("right where the shorter is: {} → {}", percent(&l.old_against_length), percent(&l.new_against_length)),
+        format!(
+            "accuracy {} points · margin {} of each model's own sd (raw rewards of two models do not compare)",
+            signed(&c.accuracy_change, 100.0),
+            signed(&c.margin_change, 1.0)
+        ),
+        format!(
+            "length: the longer is right {} · prefers the longer {} → {}",
+            percent(&l.longer_is_right),
+            percent(&l.old_prefers_longer),
+            percent(&l.new_prefers_longer)
+        ),
+        format!(
+            "right where the shorter is: {} → {}",
+            percent(&l.old_against_length),
+            percent(&l.new_against_length)
+        ),
     ];
     for (line, y) in lines.iter().zip(area.y + 1 + judged.sets.len() as u16..area.bottom()) {
         buffer.set_stringn(area.x + 2, y, line, room.saturating_sub(2), theme.style(Meaning::Text));
@@ -119,10 +160,21 @@ fn word(pair: &Pair) -> (&'static str, Meaning) {
 
 fn rows(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let rows = judged.rows();
-    let right = format!("{} · {} of {}", judged.show.word(), rows.len(), judged.shown().map_or(0, |s| s.comparison.pairs));
+    let right = format!(
+        "{} · {} of {}",
+        judged.show.word(),
+        rows.len(),
+        judged.shown().map_or(0, |s| s.comparison.pairs)
+    );
     let inner = panel::draw("Rows", &right, true, Frame::Line, theme, area, buffer);
     if rows.is_empty() {
-        buffer.set_stringn(inner.x, inner.y, "none of these: f shows others", usize::from(inner.width), theme.style(Meaning::Dim));
+        buffer.set_stringn(
+            inner.x,
+            inner.y,
+            "none of these: f shows others",
+            usize::from(inner.width),
+            theme.style(Meaning::Dim),
+        );
     }
     let picked = judged.picked.min(rows.len().saturating_sub(1));
     let first = (picked + 1).saturating_sub(usize::from(inner.height).max(1));
@@ -130,16 +182,32 @@ fn rows(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let (what, meaning) = word(pair);
         let mark = if at == picked { "▸" } else { " " };
         let id = pair.id.as_str().map_or_else(|| pair.id.to_string(), str::to_owned);
-        let (x, _) = buffer.set_stringn(inner.x, y, format!("{mark}{what:6} "), usize::from(inner.width), theme.style(meaning));
+        let (x, _) = buffer.set_stringn(
+            inner.x,
+            y,
+            format!("{mark}{what:6} "),
+            usize::from(inner.width),
+            theme.style(meaning),
+        );
         let text = format!(
             "#{id:5} margin {:+.2} → {:+.2} sd   rank {:.0} → {:.0} %   {}",
             pair.old.scaled,
             pair.new.scaled,
             100.0 * pair.old.rank,
             100.0 * pair.new.rank,
-            judged.shown().and_then(|s| s.texts.get(&pair.id.to_string())).map(|t| one_line(&t.1)).unwrap_or_default(),
+            judged
+                .shown()
+                .and_then(|s| s.texts.get(&pair.id.to_string()))
+                .map(|t| one_line(&t.1))
+                .unwrap_or_default(),
         );
-        buffer.set_stringn(x, y, text, usize::from(inner.right().saturating_sub(x)), theme.style(Meaning::Text));
+        buffer.set_stringn(
+            x,
+            y,
+            text,
+            usize::from(inner.right().saturating_sub(x)),
+            theme.style(Meaning::Text),
+        );
         if at == picked {
             buffer.set_style(Rect { y, height: 1, ..inner }, theme.style(Meaning::Selected));
         }
@@ -165,9 +233,11 @@ fn critiques(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer, li
             match old.and_then(|o| o.get(side)).zip(new.and_then(|n| n.get(side))) {
                 Some((old, new)) => {
                     let pieces = diff::words(old.trim(), new.trim());
-                    words.extend(pieces.into_iter().nth(at).unwrap_or_default().into_iter().map(|(text, same)| {
-                        Words::new(text, if same { theme.style(Meaning::Text) } else { changed }, 0)
-                    }));
+                    words.extend(pieces.into_iter().nth(at).unwrap_or_default().into_iter().map(
+                        |(text, same)| {
+                            Words::new(text, if same { theme.style(Meaning::Text) } else { changed }, 0)
+                        },
+                    ));
                 }
                 None => words.push(Words::new("no critiques", theme.style(Meaning::Dim), 0)),
             }

@@ -140,7 +140,12 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     };
     let places = session_path.ok().map(|session| teach::Places {
         session,
-        files: options.files.iter().filter(|file| file.as_os_str() != "-").map(|file| absolute(file)).collect(),
+        files: options
+            .files
+            .iter()
+            .filter(|file| file.as_os_str() != "-")
+            .map(|file| absolute(file))
+            .collect(),
         launchers: config::folder().map(|folder| folder.join("launchers")),
     });
     let progress = config.progress.filter(|_| taken != terminal::Taken::Lines);

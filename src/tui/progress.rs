@@ -21,7 +21,11 @@ pub fn shows(wanted: Option<bool>, env: &dyn Fn(&str) -> Option<String>) -> bool
     if let Some(wanted) = wanted {
         return wanted;
     }
-    if env("TMUX").is_some() || env("STY").is_some() || env("NO_COLOR").is_some() || env("TERM").as_deref() == Some("dumb") {
+    if env("TMUX").is_some()
+        || env("STY").is_some()
+        || env("NO_COLOR").is_some()
+        || env("TERM").as_deref() == Some("dumb")
+    {
         return false;
     }
     let program = env("TERM_PROGRAM").unwrap_or_default();
@@ -75,7 +79,10 @@ mod tests {
         };
         assert!(!shows(None, &with(&[("TERM", "xterm-256color")])), "unknown");
         assert!(shows(None, &with(&[("TERM_PROGRAM", "ghostty")])));
-        assert!(!shows(None, &with(&[("TERM_PROGRAM", "ghostty"), ("TMUX", "x")])), "it would not get through");
+        assert!(
+            !shows(None, &with(&[("TERM_PROGRAM", "ghostty"), ("TMUX", "x")])),
+            "it would not get through"
+        );
         assert!(!shows(Some(false), &with(&[("WT_SESSION", "1")])), "switched off");
         assert!(shows(Some(true), &with(&[])), "switched on");
     }

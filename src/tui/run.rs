@@ -407,7 +407,9 @@ impl Loop {
                 }
                 Effect::Runs(what) => match &self.runs {
                     Some(runs) => runs.ask(*what),
-                    None => self.state.note = Some("no home folder, no place for runs: give --session".into()),
+                    None => {
+                        self.state.note = Some("no home folder, no place for runs: give --session".into())
+                    }
                 },
                 Effect::Bell if self.bell => send(b"\x07")?,
                 Effect::Bell => {}

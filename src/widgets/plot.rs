@@ -40,7 +40,8 @@ impl Plot<'_> {
         let scaled = |value: f64| if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         let wanted = |&(_, y): &&(f64, f64)| y.is_finite() && (!self.log || *y > 0.0);
         let all = || self.curves.iter().flat_map(|c| c.points.iter().filter(wanted));
-        let (mut low, mut high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, y)| (l.min(*y), h.max(*y)));
+        let (mut low, mut high) =
+            all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, y)| (l.min(*y), h.max(*y)));
         let last = all().fold(1.0_f64, |m, (x, _)| m.max(*x));
         let first = all().fold(last, |m, (x, _)| m.min(*x));
         if !low.is_finite() {
@@ -110,7 +111,13 @@ fn dot(buffer: &mut Buffer, field: Rect, x: i64, y: i64, style: Style) {
     let (column, row) = (field.x + (x / 2) as u16, field.y + (y / 4) as u16);
     let bit = DOTS.get((x % 2) as usize).and_then(|c| c.get((y % 4) as usize)).copied().unwrap_or(0);
     if let Some(cell) = buffer.cell_mut((column, row)) {
-        let there = cell.symbol().chars().next().map(u32::from).filter(|c| (0x2800..0x2900).contains(c)).unwrap_or(0x2800);
+        let there = cell
+            .symbol()
+            .chars()
+            .next()
+            .map(u32::from)
+            .filter(|c| (0x2800..0x2900).contains(c))
+            .unwrap_or(0x2800);
         if let Some(c) = char::from_u32(there | bit) {
             cell.set_char(c).set_style(style);
         }
@@ -149,14 +156,18 @@ mod tests {
         let theme = Theme::built_in("dark", Depth::None).unwrap();
         let curve = Curve { points: points.to_vec(), style: Style::new(), mark: Some('a'), joined: true };
         Plot { curves: &[curve], log }.draw(&theme, area, &mut buffer);
-        let row = |y| (0..24).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>().trim_end().to_owned();
+        let row =
+            |y| (0..24).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>().trim_end().to_owned();
         (0..6).map(row).collect()
     }
 
     #[test]
     fn extremes_are_at_the_edges_and_the_letter_at_the_end() {
         let rows = drawn(&[(1.0, 8.0), (50.0, 1.0), (100.0, 2.0)], false);
-        assert!(rows[0].starts_with("8 ⠁") || rows[0].starts_with("8 ⢇") || rows[0].starts_with("8 "), "{rows:?}");
+        assert!(
+            rows[0].starts_with("8 ⠁") || rows[0].starts_with("8 ⢇") || rows[0].starts_with("8 "),
+            "{rows:?}"
+        );
         assert!(rows[4].starts_with('1') && rows[5].ends_with("100"), "{rows:?}");
         assert!(rows.iter().any(|row| row.ends_with('a')), "{rows:?}");
     }
@@ -166,14 +177,24 @@ mod tests {
         assert!(drawn(&[], false)[0].starts_with("nothing yet"));
         assert!(drawn(&[(1.0, f64::NAN)], false)[0].starts_with("nothing yet"));
         assert!(drawn(&[(1.0, 0.5)], false).iter().any(|row| row.contains('a')));
-        assert!(drawn(&[(1.0, 0.0), (2.0, 0.5)], true).iter().any(|row| row.contains('a')), "zero has no logarithm");
+        assert!(
+            drawn(&[(1.0, 0.0), (2.0, 0.5)], true).iter().any(|row| row.contains('a')),
+            "zero has no logarithm"
+        );
     }
 
     #[test]
     fn numbers_are_short() {
-        for (value, text) in
-            [(0.0, "0"), (1e-5, "1e-5"), (0.5, "0.50"), (1.0, "1"), (12.34, "12.3"), (345.6, "346"), (12_345.0, "12k"), (-2.5, "-2.50")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (1e-5, "1e-5"),
+            (0.5, "0.50"),
+            (1.0, "1"),
+            (12.34, "12.3"),
+            (345.6, "346"),
+            (12_345.0, "12k"),
+            (-2.5, "-2.50"),
+        ] {
             assert_eq!(number(value), text);
         }
     }

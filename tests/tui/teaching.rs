@@ -157,7 +157,11 @@ fn the_dialog_estimates_refuses_and_starts() {
     assert!(stage.text(100, 30).contains("memory about 556 MiB"));
     // To the share held out, which becomes nonsense.
     stage.press("down down down down down ctrl-u '2' down");
-    assert!(matches!(&stage.state.teach.plan, Plan::Refused(why) if why.contains("held out")), "{:?}", stage.state.teach.plan);
+    assert!(
+        matches!(&stage.state.teach.plan, Plan::Refused(why) if why.contains("held out")),
+        "{:?}",
+        stage.state.teach.plan
+    );
     stage.effects.clear();
     stage.press("ctrl-s");
     assert_eq!(asked(&stage), [], "not started");
@@ -177,7 +181,10 @@ fn a_clone_begins_with_the_words_of_its_run() {
     let mut stage = teach();
     stage.press("c");
     let Some(Layer::Train(form)) = stage.state.layers.last() else { panic!() };
-    assert_eq!((form.get(Field::Data), form.get(Field::Name), form.get(Field::Weights)), ("rows.jsonl", "run-4", "LoRA"));
+    assert_eq!(
+        (form.get(Field::Data), form.get(Field::Name), form.get(Field::Weights)),
+        ("rows.jsonl", "run-4", "LoRA")
+    );
 }
 
 #[test]
@@ -222,6 +229,9 @@ fn snapshots() {
         insta::assert_snapshot!(format!("teach-{width}x{height}"), stage.text(width, height));
     }
     stage.press("n");
-    tell(&mut stage, News::Planned(Ok("memory about 556 MiB: weights 4; 12 steps of about 3.48 s, 42 s in all".into())));
+    tell(
+        &mut stage,
+        News::Planned(Ok("memory about 556 MiB: weights 4; 12 steps of about 3.48 s, 42 s in all".into())),
+    );
     insta::assert_snapshot!("teach-dialog-80x24", stage.text(80, 24));
 }

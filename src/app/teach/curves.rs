@@ -84,7 +84,11 @@ pub const CURVES: [Curve; 8] = [
             line("eval_lm_loss", Tint::Held, |r| r.eval.as_ref()?.eval_lm_loss),
         ],
     },
-    Curve { title: "gradient norm", log: true, lines: &[line("grad_norm", Tint::Train, |r| Some(r.grad_norm))] },
+    Curve {
+        title: "gradient norm",
+        log: true,
+        lines: &[line("grad_norm", Tint::Train, |r| Some(r.grad_norm))],
+    },
     Curve { title: "learning rate", log: false, lines: &[line("lr", Tint::Train, |r| Some(r.lr))] },
     Curve {
         title: "tokens/s",

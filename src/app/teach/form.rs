@@ -84,11 +84,17 @@ impl Field {
     /// What it is for.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Recipe => "cloud: critiques and rewards · csft: critiques only · classic: rewards only · cloud-onpolicy: csft, then cloud on its own critiques",
-            Self::Weights => "LoRA: low-rank products beside frozen weights, and the head in full; the result is an adapter",
+            Self::Recipe => {
+                "cloud: critiques and rewards · csft: critiques only · classic: rewards only · cloud-onpolicy: csft, then cloud on its own critiques"
+            }
+            Self::Weights => {
+                "LoRA: low-rank products beside frozen weights, and the head in full; the result is an adapter"
+            }
             Self::Rank => "of the low-rank products; 16 is usual",
             Self::Model => "a checkpoint folder, demo, or a result/ of another run",
-            Self::Data => "a file of rows; `labels`: those of this session; `stories:N`: N rows of the demo's stories",
+            Self::Data => {
+                "a file of rows; `labels`: those of this session; `stories:N`: N rows of the demo's stories"
+            }
             Self::HeldOut => "share of the prompts (by their hash) that are only looked at; 0: none",
             Self::Epochs => "passes over the rows",
             Self::Steps => "in place of epochs; empty: as many as the epochs need",
@@ -236,7 +242,9 @@ impl Form {
         if choices.is_empty() {
             let whole = format!("{}{text}", self.get(self.field));
             self.set(self.field, &whole);
-        } else if let Some(choice) = choices.iter().find(|c| c.to_lowercase().starts_with(&text.to_lowercase())) {
+        } else if let Some(choice) =
+            choices.iter().find(|c| c.to_lowercase().starts_with(&text.to_lowercase()))
+        {
             self.set(self.field, choice);
         }
     }
@@ -343,9 +351,13 @@ mod tests {
         assert_eq!(form.fault().map(|f| f.0), Some(Field::Data));
         form.set(Field::Data, "rows.jsonl");
         assert_eq!(form.fault(), None);
-        for (field, text) in
-            [(Field::HeldOut, "1.5"), (Field::Epochs, "many"), (Field::Steps, "-3"), (Field::Name, "a/b"), (Field::Rank, "x")]
-        {
+        for (field, text) in [
+            (Field::HeldOut, "1.5"),
+            (Field::Epochs, "many"),
+            (Field::Steps, "-3"),
+            (Field::Name, "a/b"),
+            (Field::Rank, "x"),
+        ] {
             let mut form = form.clone();
             form.set(field, text);
             assert_eq!(form.fault().map(|f| f.0), Some(field));

@@ -96,7 +96,8 @@ impl Judged {
             Show::Broken => pair.change == Change::Broken,
             Show::All => true,
         };
-        let mut rows: Vec<&Pair> = self.shown().map(|set| &set.comparison.rows).into_iter().flatten().filter(wanted).collect();
+        let mut rows: Vec<&Pair> =
+            self.shown().map(|set| &set.comparison.rows).into_iter().flatten().filter(wanted).collect();
         let rank = |pair: &Pair| match pair.change {
             Change::Broken => 0,
             Change::Fixed => 1,

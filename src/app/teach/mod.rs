@@ -10,8 +10,8 @@ pub use curves::{CURVES, Curve, Line, Tint, smoothed};
 pub use form::{FIELDS, Field, Form, Plan};
 pub use judged::{Judged, Set, Show};
 
-pub use crate::eval::statistics::Estimate;
 pub use crate::eval::before_after::{Change, Comparison, Pair};
+pub use crate::eval::statistics::Estimate;
 pub use crate::train::run::Record;
 pub use crate::train::run::samples::Sample;
 pub use crate::train::run::status::State as RunState;
@@ -89,7 +89,10 @@ impl Run {
 
     /// Whether it can go on when told.
     pub fn can_resume(&self) -> bool {
-        matches!(self.state, RunState::Paused | RunState::Dead | RunState::Failed | RunState::Silent | RunState::New)
+        matches!(
+            self.state,
+            RunState::Paused | RunState::Dead | RunState::Failed | RunState::Silent | RunState::New
+        )
     }
 
     /// The state in a word, with what it ended for.
@@ -123,9 +126,13 @@ impl Run {
                 Some(eta) => format!("about {} to go", clock(eta)),
                 None => "begins".to_owned(),
             },
-            RunState::Slow => "its process lives, but has not said anything for long: slow, not dead".to_owned(),
+            RunState::Slow => {
+                "its process lives, but has not said anything for long: slow, not dead".to_owned()
+            }
             RunState::Paused => format!("paused{why}; r goes on"),
-            RunState::Dead => "its process is gone without a word; r goes on from its last checkpoint".to_owned(),
+            RunState::Dead => {
+                "its process is gone without a word; r goes on from its last checkpoint".to_owned()
+            }
             RunState::Silent => format!("on {}, not heard of for long: dead, or cut off", self.host),
             RunState::Finished => format!("finished{why}"),
             RunState::Failed => format!("failed{why}"),

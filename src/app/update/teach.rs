@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{act, compare};
 use crate::app::teach::{Ask, CURVES, Field, Form, Judged, News, Plan, Run, RunState, SMOOTH, TeachPane};
 use crate::app::{
-    Action, Answers, Code, Effect, Example, Key, Layer, Line, LineFor, ModelState, Origin, Page, Screen, Side, State, Versus,
+    Action, Answers, Code, Effect, Example, Key, Layer, Line, LineFor, ModelState, Origin, Page, Screen,
+    Side, State, Versus,
 };
 use crate::engine::ModelSource;
 
@@ -44,7 +45,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
         Action::ResumeRun => resume(state),
         Action::StopRun => picked(state, |run| match run.is_at_work() {
             true => Ok(Ask::Stop(run.path.clone())),
-            false => Err(format!("{} is {}: only a run at work can be stopped (with a result)", run.name, run.word())),
+            false => Err(format!(
+                "{} is {}: only a run at work can be stopped (with a result)",
+                run.name,
+                run.word()
+            )),
         }),
         Action::NewRun => open_form(state),
         Action::CloneRun => clone(state),
@@ -204,7 +209,9 @@ fn detail(state: &mut State) {
 
 /// A name no run has yet.
 fn fresh_name(state: &State, base: &str) -> String {
-    let taken = |name: &str| state.teach.runs.iter().any(|run| run.name == name || run.name.starts_with(&format!("{name}/")));
+    let taken = |name: &str| {
+        state.teach.runs.iter().any(|run| run.name == name || run.name.starts_with(&format!("{name}/")))
+    };
     let stem = base.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
     let stem = if stem.is_empty() { "run" } else { stem };
     (1..).map(|n| format!("{stem}-{n}")).find(|name| !taken(name)).unwrap_or_default()
@@ -232,7 +239,9 @@ pub(super) fn open_form(state: &mut State) -> Vec<Effect> {
 }
 
 fn clone(state: &mut State) -> Vec<Effect> {
-    let Some((name, words, path)) = state.teach.run().map(|r| (r.name.clone(), r.words.clone(), r.path.clone())) else {
+    let Some((name, words, path)) =
+        state.teach.run().map(|r| (r.name.clone(), r.words.clone(), r.path.clone()))
+    else {
         state.note = Some("no run to clone: n sets one up".into());
         return Vec::new();
     };
@@ -342,7 +351,9 @@ fn judge(state: &mut State) -> Vec<Effect> {
 fn keep(state: &mut State) {
     let why = match state.teach.run() {
         None => "no run yet: n sets one up".to_owned(),
-        Some(run) if run.state != RunState::Finished => format!("{} is {}: it has no result yet", run.name, run.word()),
+        Some(run) if run.state != RunState::Finished => {
+            format!("{} is {}: it has no result yet", run.name, run.word())
+        }
         Some(run) => {
             let text = run.kept.clone().unwrap_or_else(|| run.name.replace('/', "-"));
             state.layers.push(Layer::Line(Line { purpose: LineFor::Keep, text }));
@@ -371,7 +382,9 @@ pub(super) fn folder(text: &str) -> Vec<Effect> {
 
 /// Goes only when asked twice.
 fn drop_run(state: &mut State, before: Option<PathBuf>) -> Vec<Effect> {
-    let Some((path, name, at_work)) = state.teach.run().map(|r| (r.path.clone(), r.name.clone(), r.is_at_work())) else {
+    let Some((path, name, at_work)) =
+        state.teach.run().map(|r| (r.path.clone(), r.name.clone(), r.is_at_work()))
+    else {
         return Vec::new();
     };
     if at_work {
@@ -382,7 +395,8 @@ fn drop_run(state: &mut State, before: Option<PathBuf>) -> Vec<Effect> {
         state.note = Some(format!("{name} is being removed …"));
         return ask(Ask::Drop(path));
     }
-    state.note = Some(format!("X again removes {name}: its folder, checkpoints and result (what was kept stays)"));
+    state.note =
+        Some(format!("X again removes {name}: its folder, checkpoints and result (what was kept stays)"));
     state.teach.doomed = Some(path);
     Vec::new()
 }
@@ -452,7 +466,8 @@ fn open_row(state: &mut State) -> Vec<Effect> {
     state.screen = Screen::Compare;
     let mut effects = ask(Ask::Watch(false));
     if !is_source(&state.source, &base) {
-        state.note = Some(format!("on the left is the model on the screen, not {base}, with which the run began"));
+        state.note =
+            Some(format!("on the left is the model on the screen, not {base}, with which the run began"));
     }
     let there = matches!(&state.compare.other, Some((ModelSource::Folder(path), ModelState::Ready(_))) if *path == result);
     if there {

@@ -12,8 +12,8 @@ use super::look::launch_of;
 use crate::app::teach::{Comparison, Field, Form, News, Run, Set};
 use crate::checkpoint::Prompt;
 use crate::runs::{Launch, Registry};
-use crate::train::run::status::{self, Asked, State};
 use crate::train::run::is_held_out;
+use crate::train::run::status::{self, Asked, State};
 use crate::{Error, Result};
 
 /// Rows of a set that both models judge: a comparison is to be looked at within minutes.
@@ -39,7 +39,16 @@ fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
             None if word == "labels" => {
                 let file = folder.join(format!("labels-{}.jsonl", form.get(Field::Name).trim()));
                 crate::disk::create_dir(&folder)?;
-                let words = ["export", "--session", &text(&places.session), "--to", "cloud", "--overwrite", "--out", &text(&file)];
+                let words = [
+                    "export",
+                    "--session",
+                    &text(&places.session),
+                    "--to",
+                    "cloud",
+                    "--overwrite",
+                    "--out",
+                    &text(&file),
+                ];
                 finished(Child::start(&words.map(str::to_owned), &folder)?.wait()?, "the session's labels")?;
                 file
             }
@@ -83,7 +92,9 @@ fn text(path: &Path) -> String {
 
 /// Begins what a form says; the run's folder.
 pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
-    let run = std::path::absolute(places.runs()).map_err(|e| Error::io(places.runs(), e))?.join(form.get(Field::Name).trim());
+    let run = std::path::absolute(places.runs())
+        .map_err(|e| Error::io(places.runs(), e))?
+        .join(form.get(Field::Name).trim());
     if run.exists() {
         return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
     }
@@ -174,7 +185,8 @@ impl Judging {
         let mut prompts = HashSet::new();
         let (mut learned, mut held) = (Vec::new(), Vec::new());
         for row in run.data.iter().map(|file| pairs(file)).collect::<Result<Vec<_>>>()?.concat() {
-            let prompt: Option<Prompt> = row.get("prompt").and_then(|p| serde_json::from_value(p.clone()).ok());
+            let prompt: Option<Prompt> =
+                row.get("prompt").and_then(|p| serde_json::from_value(p.clone()).ok());
             prompts.insert(row.get("prompt").map(Value::to_string).unwrap_or_default());
             match prompt {
                 Some(prompt) if run.held_out > 0.0 && is_held_out(&prompt, run.held_out) => held.push(row),
@@ -187,7 +199,9 @@ impl Judging {
         }
         let mut untouched = Vec::new();
         for file in others.iter().filter(|file| !run.data.contains(file)) {
-            let new = |row: &Map<String, Value>| !prompts.contains(&row.get("prompt").map(Value::to_string).unwrap_or_default());
+            let new = |row: &Map<String, Value>| {
+                !prompts.contains(&row.get("prompt").map(Value::to_string).unwrap_or_default())
+            };
             untouched.extend(pairs(file).unwrap_or_default().into_iter().filter(new));
         }
         let (mut names, mut files, mut total) = (Vec::new(), Vec::new(), 0);
@@ -212,8 +226,16 @@ impl Judging {
             return Err(Error::Usage("no rows to judge: the run's files are gone".into()));
         }
         let judged = folder.join("judged");
-        let mut words: Vec<String> = ["before-after", "--json", "--max-tokens", LONGEST].map(str::to_owned).into();
-        words.extend(["--old".into(), run.base.clone(), "--new".into(), text(&run.result()), "--out".into(), text(&judged)]);
+        let mut words: Vec<String> =
+            ["before-after", "--json", "--max-tokens", LONGEST].map(str::to_owned).into();
+        words.extend([
+            "--old".into(),
+            run.base.clone(),
+            "--new".into(),
+            text(&run.result()),
+            "--out".into(),
+            text(&judged),
+        ]);
         words.extend(files);
         let cwd = launch_of(&run.path).map_or_else(here, |launch| Ok(launch.cwd))?;
         Ok(Self { child: Child::start(&words, &cwd)?, names, folder: judged, total, told: usize::MAX })
@@ -222,7 +244,8 @@ impl Judging {
     /// How far it is, or what it came to.
     pub fn poll(&mut self) -> Option<News> {
         if let Some(left) = self.child.ended() {
-            let found = if left.out.trim().is_empty() { Err(Error::Usage(left.err)) } else { self.sets(&left.out) };
+            let found =
+                if left.out.trim().is_empty() { Err(Error::Usage(left.err)) } else { self.sets(&left.out) };
             return Some(News::Judged(found.map_err(|e| e.to_string())));
         }
         // A result row has both answers.
@@ -240,8 +263,9 @@ impl Judging {
     fn sets(&self, out: &str) -> Result<Vec<Set>> {
         let mut sets = Vec::new();
         for (at, (line, name)) in out.lines().zip(&self.names).enumerate() {
-            let comparison: Comparison = serde_json::from_str(line)
-                .map_err(|e| Error::invalid("outloud before-after", e.to_string(), "a comparison", "Report this."))?;
+            let comparison: Comparison = serde_json::from_str(line).map_err(|e| {
+                Error::invalid("outloud before-after", e.to_string(), "a comparison", "Report this.")
+            })?;
             let file = self.folder.join(format!("{at}-rows.jsonl"));
             let mut texts = HashMap::new();
             for row in pairs(&file)? {
@@ -278,7 +302,9 @@ fn answer(value: &Value) -> String {
 /// The rows of a file that are pairs; lines that are none are left out.
 fn pairs(file: &Path) -> Result<Vec<Map<String, Value>>> {
     let bytes = fs::read(file).map_err(|e| Error::io(file, e))?;
-    let rows = bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice::<Map<String, Value>>(line).ok());
+    let rows = bytes
+        .split(|&b| b == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Map<String, Value>>(line).ok());
     Ok(rows.filter(|row| ["prompt", "chosen", "rejected"].iter().all(|key| row.contains_key(*key))).collect())
 }
 

@@ -167,7 +167,8 @@ fn look(path: &Path, name: String, seen: &mut Seen) -> (f64, Run) {
         run.words = launch_of(path).map(|launch| launch.args).unwrap_or_default();
     }
     run.kept = std::fs::read_to_string(path.join("kept")).ok().map(|text| text.trim().to_owned());
-    let mut heard = facts.1.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0.0, |d| d.as_secs_f64());
+    let mut heard =
+        facts.1.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0.0, |d| d.as_secs_f64());
     match known.report {
         Some(report) => {
             (run.message, run.host, run.eta_s) = (report.message, report.process.host, report.eta_s);

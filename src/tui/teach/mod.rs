@@ -124,7 +124,8 @@ impl Worker {
     /// Says which runs of an earlier screen are still at work.
     fn offer(&mut self) {
         let runs = self.looker.list();
-        let at_work: Vec<&str> = runs.iter().filter(|run| run.is_at_work()).map(|run| run.name.as_str()).collect();
+        let at_work: Vec<&str> =
+            runs.iter().filter(|run| run.is_at_work()).map(|run| run.name.as_str()).collect();
         if !at_work.is_empty() {
             let names = at_work.join(", ");
             let _ = self.look();

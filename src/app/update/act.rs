@@ -221,42 +221,12 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyRow => return copy::row(state),
         Action::ShowTeach => return teach::show(state),
         Action::NewRun => return teach::open_form(state),
-        // They mean something on the Teach screen only.
-        Action::PauseRun
-        | Action::ResumeRun
-        | Action::StopRun
-        | Action::CloneRun
-        | Action::OverlayRun
-        | Action::Smooth
-        | Action::LogScale
-        | Action::ZoomChart
-        | Action::RunDetail
-        | Action::JudgeRun
-        | Action::ShowRows
-        | Action::KeepRun
-        | Action::DropRun
-        | Action::WatchFolder => {}
         Action::ShowData => return data::show(state),
-        // They mean something on the Data screen only.
-        Action::OpenRow
-        | Action::SelectRow
-        | Action::SelectRange
-        | Action::SelectShown
-        | Action::InvertSelection
-        | Action::ClearSelection
-        | Action::Filter
-        | Action::ClearFilter
-        | Action::SortColumn
-        | Action::AddColumn
-        | Action::HideColumn
-        | Action::MoveColumnLeft
-        | Action::MoveColumnRight
-        | Action::ScoreRows
-        | Action::ExportRows
-        | Action::BadRows => {}
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
+        // The others mean something on one screen only, which took them already.
+        _ => {}
         // The rest belongs to labels, and was done.
         _ => {}
     }

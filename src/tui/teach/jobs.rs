@@ -31,7 +31,7 @@ fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
     for word in form.get(Field::Data).split_whitespace() {
         let file = match word.strip_prefix("stories:") {
             Some(count) => {
-                let count: u32 = count.parse().map_err(|_| {
+                let count: u32 = count.parse().map_err(|_other| {
                     Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200"))
                 })?;
                 stories(&folder.join(format!("stories-{count}.jsonl")), "train", "2026", count)?

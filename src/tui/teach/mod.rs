@@ -99,7 +99,7 @@ impl Worker {
             };
             let ask = match wait {
                 Some(wait) => asks.recv_timeout(wait),
-                None => asks.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                None => asks.recv().map_err(|_closed| RecvTimeoutError::Disconnected),
             };
             match ask {
                 Ok(ask) => self.carry_out(ask),

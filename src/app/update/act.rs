@@ -225,8 +225,6 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
-        // The others mean something on one screen only, which took them already.
-        _ => {}
         // The rest belongs to labels, and was done.
         _ => {}
     }

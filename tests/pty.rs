@@ -15,6 +15,8 @@ mod label;
 mod looks;
 #[path = "pty/outside.rs"]
 mod outside;
+#[path = "pty/teach.rs"]
+mod teach;
 #[path = "pty/terminal.rs"]
 mod terminal;
 

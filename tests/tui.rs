@@ -26,5 +26,7 @@ mod snapshots;
 mod stage;
 #[path = "tui/stories.rs"]
 mod stories;
+#[path = "tui/teaching.rs"]
+mod teaching;
 #[path = "tui/views.rs"]
 mod views;

@@ -7,6 +7,8 @@ impl State {
     pub fn contexts(&self) -> &'static [Context] {
         match (self.layers.last(), self.screen, self.focus) {
             (Some(Layer::Entry(_)), ..) => &[Context::Entry],
+            (Some(Layer::Train(_)), ..) => &[Context::Train],
+            (Some(Layer::Judged), ..) => &[Context::Judged, Context::Global],
             (Some(Layer::Edit(_) | Layer::Writing(_)), ..) => &[Context::Edit],
             (Some(Layer::Pairs(_)), ..) => &[Context::Pairs, Context::Global],
             (Some(Layer::Review(_)), ..) => &[Context::Review, Context::Global],
@@ -27,6 +29,7 @@ impl State {
     /// The contexts of a screen without layers.
     pub fn screen_contexts(screen: Screen, focus: Focus) -> &'static [Context] {
         match (screen, focus) {
+            (Screen::Teach, _) => &[Context::Teach, Context::Global],
             (Screen::Data, _) => &[Context::Data, Context::Global],
             (Screen::Label, _) => &[Context::Label, Context::Global],
             (Screen::Compare, _) => &[Context::Compare, Context::Global],

@@ -25,6 +25,12 @@ pub enum Context {
     Critique,
     /// The Compare screen.
     Compare,
+    /// The Teach screen.
+    Teach,
+    /// The Train dialog.
+    Train,
+    /// Two models before and after a run.
+    Judged,
     /// The Data screen.
     Data,
     /// The Label screen.
@@ -61,6 +67,9 @@ impl Context {
             Self::Inspect => "Inspect",
             Self::Critique => "In the critique",
             Self::Compare => "Compare",
+            Self::Teach => "Teach",
+            Self::Train => "Setting up a run",
+            Self::Judged => "Before and after",
             Self::Data => "Data",
             Self::Label => "Label",
             Self::Pairs => "In the list of pairs",
@@ -78,10 +87,13 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
+        Self::Teach,
+        Self::Train,
+        Self::Judged,
         Self::Data,
         Self::Label,
         Self::Pairs,
@@ -273,9 +285,12 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 15] = [
+        let stacks: [&[Context]; 18] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
+            &[Context::Teach, Context::Global],
+            &[Context::Train],
+            &[Context::Judged, Context::Global],
             &[Context::Data, Context::Global],
             &[Context::Label, Context::Global],
             &[Context::Pairs, Context::Global],
@@ -393,6 +408,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "d", "l", "L", "g"]);
+        assert_eq!(next, ["i", "c", "t", "d", "l", "L", "g"]);
     }
 }

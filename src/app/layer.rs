@@ -19,6 +19,10 @@ pub enum Layer {
     Samples(usize),
     /// What could stand at a token of a take.
     Steer(Steer),
+    /// A run being set up.
+    Train(Box<super::teach::Form>),
+    /// Both models of a run over the same rows.
+    Judged,
     /// Columns that could be added to the table; which one is picked.
     Columns(usize),
     /// A line being typed.
@@ -106,6 +110,10 @@ pub enum LineFor {
     Name(TakeId),
     /// The folder of the model to compare with.
     Model,
+    /// The name under which a run's result is kept.
+    Keep,
+    /// A folder of runs.
+    Runs,
     /// The filter of the Data screen.
     Filter,
     /// Where rows are written to.

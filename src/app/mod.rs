@@ -25,6 +25,7 @@ pub mod spot;
 pub mod state;
 pub mod take;
 pub mod takes;
+pub mod teach;
 pub mod textbox;
 pub mod update;
 
@@ -44,5 +45,6 @@ pub use spot::{Spot, Target};
 pub use state::{Anchor, Due, Focus, Job, Keeping, Limits, ModelState, Paint, Screen, Series, State};
 pub use take::{How, Phase, ReEncoded, Take, TakeId, Token};
 pub use takes::{Change, Takes};
+pub use teach::Teach;
 pub use textbox::TextBox;
 pub use update::{Kept, KeptTake, check_filter, figure, start, update};

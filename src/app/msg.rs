@@ -26,6 +26,8 @@ pub enum Msg {
     Data(Box<News>),
     /// Examples were read.
     Examples(Vec<Example>),
+    /// The thread that looks after runs told something.
+    Runs(Box<super::teach::News>),
     /// The engine told something.
     Engine(Event),
     /// The engine could not take a request.
@@ -61,6 +63,8 @@ pub enum Msg {
 pub enum Effect {
     /// Hand a request to the engine.
     Send(Box<Request>),
+    /// Ask the thread that looks after runs.
+    Runs(Box<super::teach::Ask>),
     /// Ask the thread of the rows.
     Browse(Box<Ask>),
     /// Stop a ticket.
@@ -69,6 +73,8 @@ pub enum Effect {
     EditOutside(String),
     /// A take has changed; whoever keeps takes looks at it.
     Keep(TakeId, Change),
+    /// Ring the terminal's bell.
+    Bell,
     /// Save an event.
     Write(Box<Draft>),
     /// Open the session of the data, where labels are kept.

@@ -18,6 +18,8 @@ pub enum Screen {
     Inspect,
     /// Two takes side by side.
     Compare,
+    /// Training runs.
+    Teach,
     /// Many rows.
     Data,
     /// Which answer is better, in the eyes of a person.
@@ -223,6 +225,8 @@ pub struct State {
     pub unsaved: (usize, Option<String>),
     /// What is compared.
     pub compare: Compare,
+    /// The Teach screen.
+    pub teach: super::Teach,
     /// The Data screen.
     pub data: Data,
     /// The Label screen.
@@ -304,6 +308,7 @@ impl State {
             returned: Kept::default(),
             unsaved: (0, None),
             compare: Compare::default(),
+            teach: super::Teach::default(),
             data: Data::default(),
             desk: Desk::default(),
             due: None,

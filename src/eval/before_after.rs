@@ -28,7 +28,7 @@ struct Line {
 }
 
 /// What became of a pair's preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// Wrong or a tie before, right after.
@@ -42,7 +42,7 @@ pub enum Change {
 }
 
 /// One side of a pair under one model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Reward of the chosen answer.
     pub chosen: f64,
@@ -59,7 +59,7 @@ pub struct Verdict {
 }
 
 /// One pair under both models.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
     /// As in the rows.
     pub id: serde_json::Value,
@@ -72,7 +72,7 @@ pub struct Pair {
 }
 
 /// One set of pairs under both models.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The set's name.
     pub set: String,
@@ -103,7 +103,7 @@ pub struct Comparison {
 }
 
 /// Length as a confound: what preferring the longer answer gets right, and how often each model prefers it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Length {
     /// Accuracy of "the longer answer is better" (characters).
     pub longer_is_right: Estimate,

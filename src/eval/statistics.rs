@@ -2,19 +2,27 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A number with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The share or difference; NaN of nothing.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// Lower end.
+    #[serde(deserialize_with = "number")]
     pub low: f64,
     /// Upper end.
+    #[serde(deserialize_with = "number")]
     pub high: f64,
     /// Observations.
     pub n: usize,
+}
+
+/// JSON has no NaN: it is written as null.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// What a comparison of two rewards counts: 1 right, 0 wrong, one half for a tie.

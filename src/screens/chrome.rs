@@ -39,6 +39,7 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let screen = match state.screen {
         Screen::Inspect => "  Inspect",
         Screen::Compare => "  Compare",
+        Screen::Teach => "  Teach",
         Screen::Data => "  Data",
         Screen::Label => "  Label",
     };
@@ -51,7 +52,7 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let text = format!("  {} rows", super::data::thousands(rows));
         buffer.set_stringn(x, area.y, &text, room(x), theme.style(Meaning::Dim));
         x += text.width() as u16;
-    } else if let Some(example) = state.example() {
+    } else if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach) {
         let label = state.screen == Screen::Label;
         let (place, of) = match label {
             true => (state.desk.at, state.desk.queue.len()),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::token::quoted;
-use super::{data, entry, found, label_layers, samples, takes};
+use super::{data, entry, found, label_layers, samples, takes, teach_layers};
 use crate::app::{
     Binding, Context, Help, Layer, Limits, Line, LineFor, Page, Palette, Spot, State, Steer, Target,
 };
@@ -40,6 +40,8 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
             Layer::Takes(list) => takes::draw(state, list, theme, body, buffer, limits),
             Layer::Samples(picked) => samples::draw(state, *picked, theme, body, buffer, limits),
             Layer::Steer(steer) => self::steer(state, *steer, theme, body, buffer, limits),
+            Layer::Train(form) => teach_layers::form(state, form, theme, body, buffer),
+            Layer::Judged => teach_layers::judged(state, theme, body, buffer, limits),
             Layer::Columns(picked) => data::columns(state, *picked, theme, body, buffer, limits),
             Layer::Line(typed) => line(state, typed, theme, body, buffer),
             Layer::Detail(page) => detail(page, theme, body, buffer, limits),
@@ -61,6 +63,8 @@ fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buff
         Some(Layer::Pairs(_)) => &[Context::Pairs, Context::Global],
         Some(Layer::Review(_)) => &[Context::Review, Context::Global],
         Some(Layer::Tags(..)) => &[Context::Tags, Context::Global],
+        Some(Layer::Train(_)) => &[Context::Train],
+        Some(Layer::Judged) => &[Context::Judged, Context::Global],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
         Some(Layer::Samples(_) | Layer::Steer(_) | Layer::Columns(_)) => &[Context::List, Context::Global],
         _ => State::screen_contexts(state.screen, state.focus),
@@ -213,6 +217,8 @@ fn line(state: &State, typed: &Line, theme: &Theme, area: Rect, buffer: &mut Buf
         LineFor::Filter => "Show rows where".to_owned(),
         LineFor::Export => "Write to (.jsonl: rows, .txt: their numbers)".to_owned(),
         LineFor::Name(id) => format!("Name of take #{}", id.0 + 1),
+        LineFor::Keep => "Keep the result under the name".to_owned(),
+        LineFor::Runs => "A run's folder, or a folder of runs".to_owned(),
         LineFor::Model => "Folder of the other model, or demo".to_owned(),
         LineFor::Order => "Order: file, random, by:COLUMN, margin, spread, tone, contradiction".to_owned(),
     };

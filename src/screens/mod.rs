@@ -21,6 +21,8 @@ pub mod plain;
 mod reward;
 mod samples;
 mod takes;
+mod teach;
+mod teach_layers;
 mod text;
 mod token;
 mod trace;
@@ -49,6 +51,7 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Li
     let body = chrome::draw(state, theme, area, buffer);
     match state.screen {
         Screen::Inspect => inspect::draw(state, theme, body, buffer, &mut limits),
+        Screen::Teach => teach::draw(state, theme, body, buffer, &mut limits),
         Screen::Compare => compare::draw(state, theme, body, buffer, &mut limits),
         Screen::Data => data::draw(state, theme, body, buffer, &mut limits),
         Screen::Label => label::draw(state, theme, body, buffer, &mut limits),

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{compare, label, layers};
+use super::{compare, label, layers, teach};
 use crate::app::{Focus, Layer, Limits, ModelState, Phase, ReEncoded, Screen, Side, State, TakeId};
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
@@ -199,6 +199,10 @@ impl Lines {
         } else if state.layers.is_empty() && state.screen == Screen::Label {
             let mut page = Buffer::empty(PAGE);
             label::draw(state, theme, PAGE, &mut page, &mut Limits::default());
+            now = rows(&page);
+        } else if state.layers.is_empty() && state.screen == Screen::Teach {
+            let mut page = Buffer::empty(PAGE);
+            teach::lines(state, theme, PAGE, &mut page);
             now = rows(&page);
         } else if state.layers.is_empty() && state.screen == Screen::Compare {
             // Once what is compared is there.

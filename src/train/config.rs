@@ -117,6 +117,9 @@ pub struct Config {
     /// keeps its last weights.
     #[serde(default = "patience")]
     pub patience: usize,
+    /// Rows held out whose critiques are written into samples.jsonl at each look; 0: none.
+    #[serde(default = "samples")]
+    pub samples: usize,
     /// A gradient norm above this many times the median of the last fifty, three steps in a row, ends the run; 0: never.
     #[serde(default = "explosion")]
     pub explosion: f64,
@@ -141,6 +144,9 @@ pub struct Replay {
 
 fn patience() -> usize {
     5
+}
+fn samples() -> usize {
+    2
 }
 fn explosion() -> f64 {
     100.0

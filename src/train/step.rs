@@ -179,6 +179,11 @@ impl Trainer {
         Ok((report, gradients))
     }
 
+    /// The model as it is now, without gradients.
+    pub fn constant(&self) -> &Model {
+        &self.constant
+    }
+
     /// The same numbers without gradients, over rows that are held out: means over all pairs and over all targets.
     ///
     /// # Errors

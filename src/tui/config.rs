@@ -26,12 +26,16 @@ pub struct Config {
     pub mouse: Option<bool>,
     /// `plain`: lines of text, for screen readers.
     pub plain: Option<bool>,
+    /// `progress`: training's progress in the terminal's tab or task bar; by the terminal's name unless said.
+    pub progress: Option<bool>,
+    /// `bell`: rung when a run ends, unless this is false.
+    pub bell: Option<bool>,
     /// `[label]`: what is set for labelling.
     pub label: LabelOptions,
 }
 
 /// The settings of `config.toml`.
-const SETTINGS: [&str; 5] = ["color", "theme", "mouse", "plain", "label"];
+const SETTINGS: [&str; 7] = ["color", "theme", "mouse", "plain", "progress", "bell", "label"];
 
 impl Config {
     /// The user's file; nothing if there is none.
@@ -66,6 +70,8 @@ impl Config {
                 "theme" => config.theme = Some(word()?),
                 "mouse" => config.mouse = Some(yes()?),
                 "plain" => config.plain = Some(yes()?),
+                "progress" => config.progress = Some(yes()?),
+                "bell" => config.bell = Some(yes()?),
                 "label" => {
                     config.label =
                         value.clone().try_into().map_err(|e: toml::de::Error| other(e.message()))?;

@@ -19,9 +19,11 @@ mod label;
 pub mod log;
 pub mod output;
 mod pace;
+mod progress;
 mod run;
 mod signals;
 mod suspend;
+mod teach;
 pub mod terminal;
 mod terminfo;
 
@@ -132,7 +134,26 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         .enable_all()
         .build()
         .map_err(|e| Error::io("the event loop", e))?;
+    let session_path = match &options.session {
+        Some(session) => Ok(session.path.clone()),
+        None => session_of(&options.files),
+    };
+    let places = session_path.ok().map(|session| teach::Places {
+        session,
+        files: options
+            .files
+            .iter()
+            .filter(|file| file.as_os_str() != "-")
+            .map(|file| absolute(file))
+            .collect(),
+        launchers: config::folder().map(|folder| folder.join("launchers")),
+    });
+    let progress = config.progress.filter(|_| taken != terminal::Taken::Lines);
+    let quiet = taken == terminal::Taken::Lines && config.progress != Some(true);
     runtime.block_on(run::run(run::Start {
+        places,
+        progress: !quiet && progress::shows(progress, &colour::env),
+        bell: config.bell != Some(false),
         options,
         taken,
         keymap,
@@ -147,6 +168,10 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
         engine,
         log,
     }))
+}
+
+fn absolute(file: &std::path::Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf())
 }
 
 /// Indexes all rows for the Data screen on a thread of its own; what is read from standard input is read only once.

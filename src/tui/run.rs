@@ -40,6 +40,11 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// What a run begins with.
 pub(super) struct Start<'a> {
+    pub places: Option<super::teach::Places>,
+    /// Whether training's progress is told to the terminal.
+    pub progress: bool,
+    /// Whether the bell is rung when a run ends.
+    pub bell: bool,
     pub options: &'a OpenOptions,
     pub taken: Taken,
     pub keymap: Keymap,
@@ -73,6 +78,9 @@ enum Woke {
 
 pub(super) async fn run(start: Start<'_>) -> Result<u8> {
     let Start {
+        places,
+        progress,
+        bell,
         options,
         taken,
         keymap,
@@ -133,6 +141,9 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         frames: Frames::new(pace),
         tokens: Tokens::default(),
         log,
+        runs: places.map(|places| super::teach::Runs::start(places, tell.clone())).transpose()?,
+        progress: super::progress::Progress::new(progress),
+        bell,
         tell,
         exit: None,
     };
@@ -170,6 +181,10 @@ struct Loop {
     frames: Frames,
     tokens: Tokens,
     log: Option<PathBuf>,
+    /// Looks after training runs; without a home for a session there are none.
+    runs: Option<super::teach::Runs>,
+    progress: super::progress::Progress,
+    bell: bool,
     /// For what threads of the loop have to tell.
     tell: mpsc::Sender<Msg>,
     exit: Option<u8>,
@@ -279,7 +294,12 @@ impl Loop {
                     }
                 }
                 Woke::Rows(Some(msg)) | Woke::Told(Some(msg)) => {
+                    let runs = matches!(msg, Msg::Runs(_));
                     self.update(msg)?;
+                    if runs {
+                        let share = self.state.teach.progress();
+                        send(&self.progress.bytes(share, std::time::Instant::now()))?;
+                    }
                     self.frames.dirty();
                 }
                 Woke::Rows(None) => more_rows = false,
@@ -385,6 +405,14 @@ impl Loop {
                     let all = self.tokens.all();
                     self.hear(all)?;
                 }
+                Effect::Runs(what) => match &self.runs {
+                    Some(runs) => runs.ask(*what),
+                    None => {
+                        self.state.note = Some("no home folder, no place for runs: give --session".into())
+                    }
+                },
+                Effect::Bell if self.bell => send(b"\x07")?,
+                Effect::Bell => {}
                 Effect::Copy(what, text) => self.copy(what, text)?,
                 Effect::NextTheme => self.next_theme()?,
                 Effect::ShowLog => {

@@ -94,6 +94,9 @@ pub fn is_dumb() -> bool {
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
+        if super::progress::was_shown() {
+            let _ = out.write_all(super::progress::CLEAR);
+        }
         // End of a frame that was cut, plain colours, then back to the shell's screen.
         if SCREEN.swap(false, Ordering::SeqCst) {
             let _ = out.write_all(b"\x1b[?2026l\x1b[0m");

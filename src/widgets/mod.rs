@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod markdown;
 pub mod meter;
 pub mod panel;
+pub mod plot;
 pub mod scatter;
 pub mod theme;
 pub mod untrusted;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, data, edit, entry, find, jobs, label, ready, takes, tokens};
+use super::{compare, copy, data, edit, entry, find, jobs, label, ready, takes, teach, tokens};
 use crate::app::{
     Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State,
     Steer, TakeList, TextBox,
@@ -47,6 +47,16 @@ pub(super) fn counted(state: &mut State, action: Action, count: usize) -> Vec<Ef
 }
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if let Some(effects) = teach::act(state, action) {
+        return effects;
+    }
+    let before = state.screen;
+    let mut effects = everywhere(state, action);
+    effects.extend(teach::left(state, before));
+    effects
+}
+
+fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
     if let Some(effects) = data::act(state, action, None) {
         return effects;
     }
@@ -209,24 +219,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PreviousMatch => find::go(state, -1),
         Action::Copy => return copy::pane(state),
         Action::CopyRow => return copy::row(state),
+        Action::ShowTeach => return teach::show(state),
+        Action::NewRun => return teach::open_form(state),
         Action::ShowData => return data::show(state),
-        // They mean something on the Data screen only.
-        Action::OpenRow
-        | Action::SelectRow
-        | Action::SelectRange
-        | Action::SelectShown
-        | Action::InvertSelection
-        | Action::ClearSelection
-        | Action::Filter
-        | Action::ClearFilter
-        | Action::SortColumn
-        | Action::AddColumn
-        | Action::HideColumn
-        | Action::MoveColumnLeft
-        | Action::MoveColumnRight
-        | Action::ScoreRows
-        | Action::ExportRows
-        | Action::BadRows => {}
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],
         Action::ShowLog => return vec![Effect::ShowLog],
@@ -567,6 +562,8 @@ fn accept(state: &mut State) -> Vec<Effect> {
             match line.purpose {
                 LineFor::Name(id) => state.takes.name(id, &line.text),
                 LineFor::Model => return compare::load(state, &line.text),
+                LineFor::Keep => return teach::kept(state, &line.text),
+                LineFor::Runs => return teach::folder(&line.text),
                 LineFor::Filter => return data::filter(state, &line.text),
                 LineFor::Export => return data::export(state, &line.text),
                 LineFor::Order => label::set_order(state, &line.text),

@@ -14,6 +14,7 @@ mod kept;
 mod label;
 mod mouse;
 mod takes;
+mod teach;
 mod tokens;
 
 use super::keymap::Lookup;
@@ -46,6 +47,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
         Msg::Scroll(pane, lines) => act::scroll(state, pane, lines),
+        Msg::Runs(news) => teach::news(state, *news),
         Msg::Click(pane, target) => mouse::click(state, pane, target),
         Msg::Drag(target) => mouse::drag(state, target),
         Msg::Press(x, y) => {
@@ -145,6 +147,7 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.layers.last(),
                 Some(
                     Layer::Entry(_)
+                        | Layer::Train(_)
                         | Layer::Edit(_)
                         | Layer::Writing(_)
                         | Layer::Line(_)
@@ -164,6 +167,7 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 return Vec::new();
             }
             match state.layers.last() {
+                Some(Layer::Train(_)) => teach::type_key(state, key),
                 Some(Layer::Entry(_) | Layer::Edit(_) | Layer::Writing(_)) => entry::type_key(state, key),
                 Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use super::metrics::{self, Metrics, Record, spread};
 use super::rows::{Rows, Sources};
+use super::samples::Samples;
 use super::state::{self, Position};
 use super::status::{self, Asked};
 use super::tensorboard::Events;
 use super::watch::evaluate;
 use super::{Event, Identity, Job, ModelId, Outcome, Summary, result};
+use crate::checkpoint::Method;
 use crate::train::batches::Batches;
 use crate::train::collate::PairRows;
 use crate::train::config::Config;
@@ -97,6 +99,9 @@ pub fn run(
     say(Event::Started { step: position.step, steps });
     let held: Vec<&PairRows> = rows.held.iter().collect();
     let best = out.join("best");
+    let writes = config.method.has_critique() && start.checkpoint.spec.method == Method::Cloud;
+    let sampled = if writes { config.samples } else { 0 };
+    let samples = Samples::open(out, position.step, sampled, config.method.has_reward())?;
     let (first, mut ended) = (position.step, None);
     while position.step < steps && ended.is_none() {
         let before = Instant::now();
@@ -121,6 +126,7 @@ pub fn run(
             let best = (config.patience > 0).then_some(best.as_path());
             record.eval = Some(evaluate(&trainer, &held, position.step, &mut position.watched, best)?);
             ended = position.watched.overfits(&config);
+            samples.write(position.step, trainer.constant(), start, sources.held(), config.raw_special)?;
         }
         metrics.append(&record)?;
         events.append(&record)?;

@@ -11,7 +11,7 @@ use crate::train::config::{Config, flatten, to_table};
 use crate::{Error, Result};
 
 /// Keys that may change from one start to the next: they do not touch the numbers.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "version",
     "model.source",
     "data.files",
@@ -19,6 +19,7 @@ const FREE: [&str; 8] = [
     "replay.files",
     "config.save-every",
     "config.keep",
+    "config.samples",
     "config.shards",
 ];
 

@@ -7,6 +7,7 @@ mod log;
 pub mod metrics;
 mod result;
 mod rows;
+pub mod samples;
 pub mod state;
 pub mod status;
 mod tensorboard;
@@ -21,6 +22,7 @@ use candle_core::Device;
 
 pub use identity::{DataId, Identity, ModelId};
 pub use metrics::{Evaluated, Record};
+pub use rows::is_held_out;
 pub use status::Status;
 
 use self::log::Log;

@@ -50,6 +50,11 @@ fn share_of(hash: &[u8; 32]) -> f64 {
     f64::from(u32::from_be_bytes([*a, *b, *c, *d])) / 2f64.powi(32)
 }
 
+/// Whether a prompt is held out where this share of them is.
+pub fn is_held_out(prompt: &Prompt, share: f64) -> bool {
+    share_of(&place_of(prompt)) < share
+}
+
 impl Sources {
     /// Reads all files, and holds out what is to be held out.
     ///
@@ -65,7 +70,7 @@ impl Sources {
         if config.held_out > 0.0 {
             let all = std::mem::take(&mut data.pairs);
             let (out, kept): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|p| share_of(&place_of(&p.prompt)) < config.held_out);
+                all.into_iter().partition(|p| is_held_out(&p.prompt, config.held_out));
             if out.is_empty() || kept.is_empty() {
                 return Err(Error::invalid(
                     "held-out",
@@ -100,6 +105,11 @@ impl Sources {
             "prompts that are either learned from or held out",
             "Remove them on one side, or use `held-out`, which goes by the prompt.",
         ))
+    }
+
+    /// Those held out, as they were read.
+    pub fn held(&self) -> &[Pair] {
+        &self.held
     }
 
     /// Names and hashes of the files: learned from, held out, mixed in.

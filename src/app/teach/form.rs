@@ -1,0 +1,378 @@
+//! The Train dialog: what is to be trained, from what, how; as words of `outloud train`.
+
+use std::path::{Path, PathBuf};
+
+/// Settings of the dialog, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The recipe.
+    Recipe,
+    /// All weights, or low-rank products beside them.
+    Weights,
+    /// Their rank.
+    Rank,
+    /// The starting model.
+    Model,
+    /// Rows to learn from.
+    Data,
+    /// Share of the prompts held out.
+    HeldOut,
+    /// Passes over the rows.
+    Epochs,
+    /// Steps, in place of passes.
+    Steps,
+    /// Peak learning rate.
+    Rate,
+    /// Where to compute.
+    Device,
+    /// At once, or when the device is free.
+    When,
+    /// Name of the run.
+    Name,
+    /// Further words.
+    More,
+}
+
+/// All fields.
+pub const FIELDS: [Field; 13] = [
+    Field::Recipe,
+    Field::Weights,
+    Field::Rank,
+    Field::Model,
+    Field::Data,
+    Field::HeldOut,
+    Field::Epochs,
+    Field::Steps,
+    Field::Rate,
+    Field::Device,
+    Field::When,
+    Field::Name,
+    Field::More,
+];
+
+impl Field {
+    /// As the dialog names it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Recipe => "recipe",
+            Self::Weights => "weights",
+            Self::Rank => "rank",
+            Self::Model => "model",
+            Self::Data => "rows",
+            Self::HeldOut => "held out",
+            Self::Epochs => "epochs",
+            Self::Steps => "steps",
+            Self::Rate => "rate",
+            Self::Device => "device",
+            Self::When => "when",
+            Self::Name => "name",
+            Self::More => "more",
+        }
+    }
+
+    /// What can be chosen; empty where text is typed.
+    pub fn choices(self) -> &'static [&'static str] {
+        match self {
+            Self::Recipe => &["cloud", "csft", "classic", "cloud-onpolicy"],
+            Self::Weights => &["LoRA", "full"],
+            Self::Device => &["auto", "cpu", "cuda", "metal"],
+            Self::When => &["when the device is free", "now"],
+            _ => &[],
+        }
+    }
+
+    /// What it is for.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Recipe => {
+                "cloud: critiques and rewards · csft: critiques only · classic: rewards only · cloud-onpolicy: csft, then cloud on its own critiques"
+            }
+            Self::Weights => {
+                "LoRA: low-rank products beside frozen weights, and the head in full; the result is an adapter"
+            }
+            Self::Rank => "of the low-rank products; 16 is usual",
+            Self::Model => "a checkpoint folder, demo, or a result/ of another run",
+            Self::Data => {
+                "a file of rows; `labels`: those of this session; `stories:N`: N rows of the demo's stories"
+            }
+            Self::HeldOut => "share of the prompts (by their hash) that are only looked at; 0: none",
+            Self::Epochs => "passes over the rows",
+            Self::Steps => "in place of epochs; empty: as many as the epochs need",
+            Self::Rate => "peak learning rate; empty: the recipe's (1e-5, LoRA 1e-4)",
+            Self::Device => "where it computes",
+            Self::When => "runs that wait start one after the other",
+            Self::Name => "of the run's folder",
+            Self::More => "further words of `outloud train`, such as --config FILE --seed 3 --eval-every 20",
+        }
+    }
+}
+
+/// What the dialog's settings would take.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Plan {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// Being worked out.
+    Asked,
+    /// Memory and time, from the shapes.
+    Takes(String),
+    /// Why it cannot be.
+    Refused(String),
+}
+
+/// The dialog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The field with the cursor.
+    pub field: Field,
+    values: Vec<String>,
+    /// The run it was cloned from.
+    pub from: Option<PathBuf>,
+    /// The values that were last estimated.
+    pub planned: Option<Vec<String>>,
+}
+
+impl Form {
+    /// As it first opens: `model` and `data` as they are written, `name` of the run.
+    pub fn new(model: &str, data: &str, name: &str) -> Self {
+        let values = FIELDS
+            .iter()
+            .map(|field| match field {
+                Field::Rank => "16",
+                Field::Model => model,
+                Field::Data => data,
+                Field::HeldOut => "0.1",
+                Field::Epochs => "1",
+                Field::Name => name,
+                other => other.choices().first().copied().unwrap_or_default(),
+            })
+            .map(str::to_owned)
+            .collect();
+        Self { field: Field::Recipe, values, from: None, planned: None }
+    }
+
+    /// As a run was started, under another name.
+    pub fn cloned(words: &[String], from: &Path, name: &str) -> Self {
+        let mut form = Self::new("demo", "", name);
+        form.from = Some(from.to_path_buf());
+        form.set(Field::Weights, "full");
+        form.set(Field::When, "now");
+        form.set(Field::HeldOut, "0");
+        let (mut data, mut more) = (Vec::new(), Vec::new());
+        let mut words = words.iter().skip(1).peekable();
+        while let Some(word) = words.next() {
+            let (key, given) = match word.split_once('=') {
+                Some((key, value)) => (key, Some(value.to_owned())),
+                None => (word.as_str(), None),
+            };
+            if key == "--wait-for-device" {
+                form.set(Field::When, "when the device is free");
+                continue;
+            }
+            let value = given.or_else(|| words.next_if(|next| !next.starts_with("--")).cloned());
+            let text = value.clone().unwrap_or_default();
+            match key {
+                "--recipe" => form.set(Field::Recipe, &text),
+                "--model" => form.set(Field::Model, &text),
+                "--lora" => {
+                    form.set(Field::Weights, "LoRA");
+                    form.set(Field::Rank, value.as_deref().unwrap_or("16"));
+                }
+                "--data" => data.push(text),
+                "--held-out" => form.set(Field::HeldOut, &text),
+                "--epochs" => form.set(Field::Epochs, &text),
+                "--steps" => form.set(Field::Steps, &text),
+                "--lr" => form.set(Field::Rate, &text),
+                "--device" => form.set(Field::Device, &text),
+                "--out" => {}
+                _ => {
+                    more.push(key.to_owned());
+                    more.extend(value);
+                }
+            }
+        }
+        form.set(Field::Data, &data.join(" "));
+        form.set(Field::More, &more.join(" "));
+        form
+    }
+
+    /// A field's text.
+    pub fn get(&self, field: Field) -> &str {
+        let place = FIELDS.iter().position(|f| *f == field);
+        place.and_then(|at| self.values.get(at)).map_or("", String::as_str)
+    }
+
+    /// Sets a field's text.
+    pub fn set(&mut self, field: Field, text: &str) {
+        if let Some(value) = FIELDS.iter().position(|f| *f == field).and_then(|at| self.values.get_mut(at)) {
+            text.clone_into(value);
+        }
+    }
+
+    /// Whether a field has a say.
+    pub fn counts(&self, field: Field) -> bool {
+        field != Field::Rank || self.get(Field::Weights) == "LoRA"
+    }
+
+    /// To another field.
+    pub fn step(&mut self, by: isize) {
+        let fields: Vec<Field> = FIELDS.iter().copied().filter(|f| self.counts(*f)).collect();
+        let at = fields.iter().position(|f| *f == self.field).unwrap_or(0) as isize;
+        if let Some(field) = fields.get((at + by).rem_euclid(fields.len() as isize) as usize) {
+            self.field = *field;
+        }
+    }
+
+    /// Another choice of the field with the cursor.
+    pub fn turn(&mut self, by: isize) {
+        let choices = self.field.choices();
+        if choices.is_empty() {
+            return;
+        }
+        let at = choices.iter().position(|c| *c == self.get(self.field)).unwrap_or(0) as isize;
+        if let Some(choice) = choices.get((at + by).rem_euclid(choices.len() as isize) as usize) {
+            self.set(self.field, choice);
+        }
+    }
+
+    /// Adds what was typed to the field with the cursor, or (a choice) takes the next one that begins with it.
+    pub fn insert(&mut self, text: &str) {
+        let choices = self.field.choices();
+        if choices.is_empty() {
+            let whole = format!("{}{text}", self.get(self.field));
+            self.set(self.field, &whole);
+        } else if let Some(choice) =
+            choices.iter().find(|c| c.to_lowercase().starts_with(&text.to_lowercase()))
+        {
+            self.set(self.field, choice);
+        }
+    }
+
+    /// Takes the last character of a typed field away.
+    pub fn backspace(&mut self) {
+        if self.field.choices().is_empty() {
+            let mut text = self.get(self.field).to_owned();
+            text.pop();
+            self.set(self.field, &text);
+        }
+    }
+
+    /// Whether something changed since it was last estimated; then it counts as estimated.
+    pub fn take_change(&mut self) -> bool {
+        let changed = self.planned.as_ref() != Some(&self.values);
+        self.planned = Some(self.values.clone());
+        changed
+    }
+
+    /// What is wrong with it, if anything can be seen from here.
+    pub fn fault(&self) -> Option<(Field, &'static str)> {
+        let number = |field| self.get(field).trim().parse::<f64>().ok();
+        let name = self.get(Field::Name).trim();
+        if self.get(Field::Data).trim().is_empty() {
+            return Some((Field::Data, "no rows: a file, `labels`, or `stories:200`"));
+        }
+        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+            return Some((Field::Name, "a name without `/`, not beginning with a dot"));
+        }
+        if number(Field::HeldOut).is_none_or(|share| !(0.0..1.0).contains(&share)) {
+            return Some((Field::HeldOut, "a share from 0 to below 1, such as 0.1"));
+        }
+        if number(Field::Epochs).is_none_or(|n| n <= 0.0) {
+            return Some((Field::Epochs, "a number above 0"));
+        }
+        let count = |field| self.get(field).trim().parse::<u32>().is_ok_and(|n| n > 0);
+        if !self.get(Field::Steps).trim().is_empty() && !count(Field::Steps) {
+            return Some((Field::Steps, "a whole number above 0, or nothing"));
+        }
+        if self.counts(Field::Rank) && !count(Field::Rank) {
+            return Some((Field::Rank, "a whole number above 0"));
+        }
+        if !self.get(Field::Rate).trim().is_empty() && number(Field::Rate).is_none_or(|n| n <= 0.0) {
+            return Some((Field::Rate, "a number above 0, such as 1e-4, or nothing"));
+        }
+        None
+    }
+
+    /// The words of `outloud train` for rows in `data` and a run folder.
+    pub fn words(&self, data: &[PathBuf], out: &Path) -> Vec<String> {
+        let get = |field| self.get(field).trim().to_owned();
+        let mut words = vec!["train".to_owned(), "--recipe".into(), get(Field::Recipe)];
+        let mut put = |name: &str, value: String| {
+            if !value.is_empty() {
+                words.extend([name.to_owned(), value]);
+            }
+        };
+        put("--model", get(Field::Model));
+        for file in data {
+            put("--data", file.display().to_string());
+        }
+        put("--out", out.display().to_string());
+        if self.get(Field::Weights) == "LoRA" {
+            put("--lora", get(Field::Rank));
+        }
+        if get(Field::HeldOut).parse::<f64>().is_ok_and(|share| share > 0.0) {
+            put("--held-out", get(Field::HeldOut));
+        }
+        put("--epochs", get(Field::Epochs));
+        put("--steps", get(Field::Steps));
+        put("--lr", get(Field::Rate));
+        put("--device", get(Field::Device));
+        if self.get(Field::When) != "now" {
+            words.push("--wait-for-device".into());
+        }
+        words.extend(self.get(Field::More).split_whitespace().map(str::to_owned));
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_go_there_and_back() {
+        let mut form = Form::new("demo", "rows.jsonl", "first");
+        form.set(Field::Rate, "1e-3");
+        form.set(Field::More, "--seed 3 --ignore-memory");
+        let words = form.words(&["rows.jsonl".into()], Path::new("/runs/first"));
+        assert_eq!(
+            words.join(" "),
+            "train --recipe cloud --model demo --data rows.jsonl --out /runs/first --lora 16 --held-out 0.1 --epochs 1 \
+             --lr 1e-3 --device auto --wait-for-device --seed 3 --ignore-memory"
+        );
+        let clone = Form::cloned(&words, Path::new("/runs/first"), "first");
+        assert_eq!(clone.words(&["rows.jsonl".into()], Path::new("/runs/first")), words);
+    }
+
+    #[test]
+    fn faults_name_the_field() {
+        let mut form = Form::new("demo", "", "a");
+        assert_eq!(form.fault().map(|f| f.0), Some(Field::Data));
+        form.set(Field::Data, "rows.jsonl");
+        assert_eq!(form.fault(), None);
+        for (field, text) in [
+            (Field::HeldOut, "1.5"),
+            (Field::Epochs, "many"),
+            (Field::Steps, "-3"),
+            (Field::Name, "a/b"),
+            (Field::Rank, "x"),
+        ] {
+            let mut form = form.clone();
+            form.set(field, text);
+            assert_eq!(form.fault().map(|f| f.0), Some(field));
+        }
+    }
+
+    #[test]
+    fn the_rank_is_passed_over_where_all_weights_learn() {
+        let mut form = Form::new("demo", "rows.jsonl", "a");
+        form.step(1);
+        form.turn(1);
+        assert_eq!(form.get(Field::Weights), "full");
+        form.step(1);
+        assert_eq!(form.field, Field::Model);
+        form.step(-2);
+        assert_eq!(form.field, Field::Recipe);
+    }
+}

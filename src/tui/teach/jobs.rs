@@ -1,0 +1,344 @@
+//! What is done with runs: started, asked, estimated, judged, kept, removed. Everything a command of `outloud` can do is one.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::Places;
+use super::child::{Child, Left};
+use super::look::launch_of;
+use crate::app::teach::{Comparison, Field, Form, News, Run, Set};
+use crate::checkpoint::Prompt;
+use crate::runs::{Launch, Registry};
+use crate::train::run::is_held_out;
+use crate::train::run::status::{self, Asked, State};
+use crate::{Error, Result};
+
+/// Rows of a set that both models judge: a comparison is to be looked at within minutes.
+const MOST: usize = 60;
+/// Longest critique there, in tokens.
+const LONGEST: &str = "400";
+
+// -- rows
+
+/// The files of rows that a form names; those that have to be made are made.
+fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
+    let folder = places.runs().join("rows");
+    let cwd = here()?;
+    let mut files = Vec::new();
+    for word in form.get(Field::Data).split_whitespace() {
+        let file = match word.strip_prefix("stories:") {
+            Some(count) => {
+                let count: u32 = count.parse().map_err(|_other| {
+                    Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200"))
+                })?;
+                stories(&folder.join(format!("stories-{count}.jsonl")), "train", "2026", count)?
+            }
+            None if word == "labels" => {
+                let file = folder.join(format!("labels-{}.jsonl", form.get(Field::Name).trim()));
+                crate::disk::create_dir(&folder)?;
+                let words = [
+                    "export",
+                    "--session",
+                    &text(&places.session),
+                    "--to",
+                    "cloud",
+                    "--overwrite",
+                    "--out",
+                    &text(&file),
+                ];
+                finished(Child::start(&words.map(str::to_owned), &folder)?.wait()?, "the session's labels")?;
+                file
+            }
+            None => cwd.join(word),
+        };
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// A file of stories, made unless it is there.
+fn stories(file: &Path, split: &str, seed: &str, count: u32) -> Result<PathBuf> {
+    if !file.exists() {
+        if let Some(folder) = file.parent() {
+            crate::disk::create_dir(folder)?;
+        }
+        let count = count.to_string();
+        let words = ["stories", "--split", split, "--seed", seed, "--count", &count].map(str::to_owned);
+        let left = finished(Child::start(&words, &here()?)?.wait()?, "stories")?;
+        crate::disk::replace(file, left.out.as_bytes())?;
+    }
+    Ok(file.to_path_buf())
+}
+
+fn finished(left: Left, what: &str) -> Result<Left> {
+    if left.code == Some(0) {
+        return Ok(left);
+    }
+    Err(Error::Usage(format!("{what}: {}", left.err)))
+}
+
+fn here() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|e| Error::io(".", e))
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+// -- starting and asking
+
+/// Begins what a form says; the run's folder.
+pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
+    let run = std::path::absolute(places.runs())
+        .map_err(|e| Error::io(places.runs(), e))?
+        .join(form.get(Field::Name).trim());
+    if run.exists() {
+        return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
+    }
+    let args = form.words(&rows(form, places)?, &run);
+    begin(Launch { args, cwd: here()?, launcher: "local".into(), set: BTreeMap::new(), job: None }, places)
+}
+
+/// Goes on with a run; its folder.
+pub(super) fn resume(run: &Path, places: &Places) -> Result<PathBuf> {
+    let launch = launch_of(run).ok_or_else(|| Error::Usage(format!("{}: no launch.json", run.display())))?;
+    let _ = fs::remove_file(run.join(status::STATUS));
+    begin(launch, places)?;
+    Ok(run.to_path_buf())
+}
+
+fn begin(launch: Launch, places: &Places) -> Result<PathBuf> {
+    let run = crate::runs::run_folder(&launch.args, &launch.cwd)?;
+    launch.start(places.launchers.as_deref())?;
+    if let Err(error) = Registry::of_user().and_then(|registry| registry.add(&run)) {
+        tracing::warn!(%error, "the list of runs");
+    }
+    Ok(run)
+}
+
+/// Asks something of a run; what to say.
+pub(super) fn ask(run: &Path, what: Asked, places: &Places) -> Result<String> {
+    status::ask(run, what)?;
+    if matches!(status::state(run), State::Silent | State::New)
+        && let Some(launch) = launch_of(run)
+        && launch.cancel(run, places.launchers.as_deref())?
+    {
+        return Ok("asked, and the launcher was told".into());
+    }
+    Ok(match what {
+        Asked::Pause => "asked to pause: it ends after the step in hand, saved".into(),
+        Asked::Stop => "asked to stop: it ends after the step in hand, with a result".into(),
+    })
+}
+
+// -- what a form would take
+
+/// A dry run.
+pub(super) struct Planning(Child);
+
+impl Planning {
+    /// Begins to work out what a form would take.
+    pub fn start(form: &Form, places: &Places) -> Result<Self> {
+        let out = places.runs().join(form.get(Field::Name).trim());
+        let mut form = form.clone();
+        if form.get(Field::Recipe) == "cloud-onpolicy" {
+            // Each of its two runs takes about what one of them does.
+            form.set(Field::Recipe, "cloud");
+        }
+        let mut words = form.words(&rows(&form, places)?, &out);
+        words.push("--dry-run".into());
+        Ok(Self(Child::start(&words, &here()?)?))
+    }
+
+    /// What it takes, once that is known.
+    pub fn poll(&mut self) -> Option<News> {
+        let left = self.0.ended()?;
+        let refused = left.out.lines().find_map(|line| line.strip_prefix("does not fit: "));
+        Some(News::Planned(match (left.code, refused) {
+            (_, Some(why)) => Err(format!("does not fit: {why}")),
+            (Some(0), None) => Ok(left.out.trim().to_owned()),
+            _ => Err(left.err),
+        }))
+    }
+}
+
+// -- before and after
+
+/// Both models judge the same rows.
+pub(super) struct Judging {
+    child: Child,
+    names: Vec<String>,
+    folder: PathBuf,
+    /// Critiques to be written.
+    total: usize,
+    told: usize,
+}
+
+impl Judging {
+    /// Chooses rows and begins.
+    pub fn start(run: &Run, places: &Places) -> Result<Self> {
+        let folder = run.path.join("before-after");
+        crate::disk::create_dir(&folder)?;
+        let mut prompts = HashSet::new();
+        let (mut learned, mut held) = (Vec::new(), Vec::new());
+        for row in run.data.iter().map(|file| pairs(file)).collect::<Result<Vec<_>>>()?.concat() {
+            let prompt: Option<Prompt> =
+                row.get("prompt").and_then(|p| serde_json::from_value(p.clone()).ok());
+            prompts.insert(row.get("prompt").map(Value::to_string).unwrap_or_default());
+            match prompt {
+                Some(prompt) if run.held_out > 0.0 && is_held_out(&prompt, run.held_out) => held.push(row),
+                _ => learned.push(row),
+            }
+        }
+        let mut others = places.files.clone();
+        if others.is_empty() && run.base == "demo" {
+            others.push(stories(&places.runs().join("rows/untouched.jsonl"), "valid", "7", MOST as u32)?);
+        }
+        let mut untouched = Vec::new();
+        for file in others.iter().filter(|file| !run.data.contains(file)) {
+            let new = |row: &Map<String, Value>| {
+                !prompts.contains(&row.get("prompt").map(Value::to_string).unwrap_or_default())
+            };
+            untouched.extend(pairs(file).unwrap_or_default().into_iter().filter(new));
+        }
+        let (mut names, mut files, mut total) = (Vec::new(), Vec::new(), 0);
+        for (name, rows) in [("held out", held), ("untouched", untouched), ("learned from", learned)] {
+            if rows.is_empty() {
+                continue;
+            }
+            let all = rows.len();
+            let mut text = Vec::new();
+            for (at, mut row) in rows.into_iter().take(MOST).enumerate() {
+                row.insert("id".into(), (at + 1).to_string().into());
+                serde_json::to_writer(&mut text, &row).map_err(|e| Error::Usage(e.to_string()))?;
+                text.push(b'\n');
+                total += 4;
+            }
+            let file = folder.join(format!("{}.jsonl", name.replace(' ', "-")));
+            crate::disk::replace(&file, &text)?;
+            names.push(if all > MOST { format!("{name} ({MOST} of {all})") } else { name.to_owned() });
+            files.push(text_of(&file));
+        }
+        if names.is_empty() {
+            return Err(Error::Usage("no rows to judge: the run's files are gone".into()));
+        }
+        let judged = folder.join("judged");
+        let mut words: Vec<String> =
+            ["before-after", "--json", "--max-tokens", LONGEST].map(str::to_owned).into();
+        words.extend([
+            "--old".into(),
+            run.base.clone(),
+            "--new".into(),
+            text(&run.result()),
+            "--out".into(),
+            text(&judged),
+        ]);
+        words.extend(files);
+        let cwd = launch_of(&run.path).map_or_else(here, |launch| Ok(launch.cwd))?;
+        Ok(Self { child: Child::start(&words, &cwd)?, names, folder: judged, total, told: usize::MAX })
+    }
+
+    /// How far it is, or what it came to.
+    pub fn poll(&mut self) -> Option<News> {
+        if let Some(left) = self.child.ended() {
+            let found =
+                if left.out.trim().is_empty() { Err(Error::Usage(left.err)) } else { self.sets(&left.out) };
+            return Some(News::Judged(found.map_err(|e| e.to_string())));
+        }
+        // A result row has both answers.
+        let done: usize = (0..self.names.len())
+            .flat_map(|n| ["old", "new"].map(|which| self.folder.join(format!("{n}-{which}.jsonl"))))
+            .map(|file| 2 * fs::read(file).map_or(0, |text| text.iter().filter(|&&b| b == b'\n').count()))
+            .sum();
+        if done == self.told {
+            return None;
+        }
+        self.told = done;
+        Some(News::Judging(format!("both models judge the same rows: {done} of {} critiques", self.total)))
+    }
+
+    fn sets(&self, out: &str) -> Result<Vec<Set>> {
+        let mut sets = Vec::new();
+        for (at, (line, name)) in out.lines().zip(&self.names).enumerate() {
+            let comparison: Comparison = serde_json::from_str(line).map_err(|e| {
+                Error::invalid("outloud before-after", e.to_string(), "a comparison", "Report this.")
+            })?;
+            let file = self.folder.join(format!("{at}-rows.jsonl"));
+            let mut texts = HashMap::new();
+            for row in pairs(&file)? {
+                let prompt = row.get("prompt").and_then(|p| serde_json::from_value::<Prompt>(p.clone()).ok());
+                if let (Some(id), Some(prompt)) = (row.get("id"), prompt) {
+                    let answer = |side: &str| row.get(side).map(answer).unwrap_or_default();
+                    texts.insert(id.to_string(), (prompt, answer("chosen"), answer("rejected")));
+                }
+            }
+            sets.push(Set { name: name.clone(), comparison, texts });
+        }
+        Ok(sets)
+    }
+}
+
+fn text_of(path: &Path) -> String {
+    std::path::absolute(path).map_or_else(|_| text(path), |path| text(&path))
+}
+
+/// An answer's text; of messages, the last one's.
+fn answer(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(turns) => turns
+            .last()
+            .and_then(|turn| turn.get("content"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The rows of a file that are pairs; lines that are none are left out.
+fn pairs(file: &Path) -> Result<Vec<Map<String, Value>>> {
+    let bytes = fs::read(file).map_err(|e| Error::io(file, e))?;
+    let rows = bytes
+        .split(|&b| b == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Map<String, Value>>(line).ok());
+    Ok(rows.filter(|row| ["prompt", "chosen", "rejected"].iter().all(|key| row.contains_key(*key))).collect())
+}
+
+// -- keep, remove
+
+/// Keeps a run's result with the session's models; what to say.
+pub(super) fn keep(run: &Path, name: &str, places: &Places) -> Result<String> {
+    let (from, to) = (run.join("result"), places.session.join("models").join(name));
+    if to.exists() {
+        return Err(Error::Usage(format!("{}: there already; give another name", to.display())));
+    }
+    crate::disk::publish(&to, "model", |aside| copy(&from, aside))?;
+    crate::disk::replace(&run.join("kept"), name.as_bytes())?;
+    Ok(format!("kept: outloud --model {}", to.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).map_err(|e| Error::io(from, e))? {
+        let path = entry.map_err(|e| Error::io(from, e))?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_file() {
+            fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a run's folder.
+pub(super) fn remove(run: &Path) -> Result<()> {
+    if matches!(status::state(run), State::Running | State::Slow | State::Queued) {
+        return Err(Error::Usage(format!("{}: this run is at work", run.display())));
+    }
+    if let Ok(registry) = Registry::of_user() {
+        let _ = registry.forget(run);
+    }
+    fs::remove_dir_all(run).map_err(|e| Error::io(run, e))
+}

@@ -336,7 +336,8 @@ fn two_models_work_side_by_side_and_one_can_go() {
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     // The head is read at once, to see whether it is trained; the rest is spoiled.
     let names: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
-    for (name, tensor) in names.as_object().unwrap().iter().filter(|(name, _)| name.contains("model.layers")) {
+    for (name, tensor) in names.as_object().unwrap().iter().filter(|(name, _)| name.contains("model.layers"))
+    {
         let offset = |i: usize| header + tensor["data_offsets"][i].as_u64().unwrap() as usize;
         assert!(offset(0) < offset(1), "{name}");
         bytes[offset(0)..offset(1)].fill(0xff);

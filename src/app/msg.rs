@@ -9,6 +9,7 @@ use crate::session::{Draft, Entry, EventId, Pen};
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, moved once")]
 pub enum Msg {
     /// A key was pressed.
     Key(Key),

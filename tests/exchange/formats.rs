@@ -113,7 +113,7 @@ fn no_prompt_is_in_both_parts_and_every_row_in_one() {
             let prompts = |text: &str| -> HashSet<String> {
                 rows(text)
                     .iter()
-                    .map(|row| row.pointer("/fields/prompt").unwrap_or(&row["prompt"]).to_string())
+                    .map(|row| row.pointer("/fields/prompt").unwrap_or_else(|| &row["prompt"]).to_string())
                     .collect()
             };
             assert!(prompts(&train).is_disjoint(&prompts(&test)));

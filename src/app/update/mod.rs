@@ -5,6 +5,7 @@ mod batch;
 mod compare;
 mod copy;
 mod data;
+mod data_news;
 mod edit;
 mod engine;
 mod entry;
@@ -29,7 +30,7 @@ pub use label::figure;
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = happened(state, msg);
     effects.extend(label::ahead(state));
-    data::look(state);
+    data_news::look(state);
     for (id, change) in state.takes.changes() {
         if change == Change::Ended {
             label::scored(state, id);
@@ -54,7 +55,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
             data::click(state, x, y);
             Vec::new()
         }
-        Msg::Data(news) => data::news(state, *news),
+        Msg::Data(news) => data_news::news(state, *news),
         Msg::Examples(examples) => {
             let from = state.examples.len();
             state.examples.extend(examples);

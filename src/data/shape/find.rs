@@ -25,12 +25,14 @@ pub fn single_side(names: &Names, answer: &str) -> Side {
     let owned = |name: Option<&str>| name.map(str::to_owned);
     Side {
         answer: answer.to_owned(),
-        // Looked for in every row, also if the first ones have none.
-        critique: Some(names.get("critique").unwrap_or("critique").to_owned()),
+        critique: owned(names.get("critique")),
         feedback: owned(
             names.first(&names::CRITIQUES).filter(|column| names.get("critique") != Some(column)),
         ),
-        ids: Some(names.get("critique_token_ids").unwrap_or("critique_token_ids").to_owned()),
+        // Beside a critique they may come later.
+        ids: owned(
+            names.get("critique_token_ids").or_else(|| names.get("critique").map(|_| "critique_token_ids")),
+        ),
         scores: names::SCORES.iter().filter_map(|name| names.get(name)).map(str::to_owned).collect(),
         label: None,
         model: owned(names.first(&["model", "model_name", "generator"])),
@@ -158,9 +160,9 @@ impl Find<'_> {
         };
         Side {
             answer: answer.to_owned(),
-            critique: find("critique").or_else(|| Some(format!("{word}_critique"))),
+            critique: find("critique"),
             feedback: find("feedback"),
-            ids: find("critique_token_ids").or_else(|| Some(format!("{word}_critique_token_ids"))),
+            ids: find("critique_token_ids"),
             scores: ["score", "rating", "reward", "avg_rating"]
                 .iter()
                 .filter_map(|what| find(what))

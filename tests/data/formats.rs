@@ -131,7 +131,8 @@ fn tables_of_text() {
             text.replace("a, \"\"", "a; \"\"").replace(',', &delimiter.to_string()).replace("1\t 2", "1, 2");
         let data = of(name, &text);
         assert_eq!(data.files()[0].shape.as_ref().unwrap().name(), "arena", "{delimiter:?}");
-        assert_eq!((data.len(), data.files()[0].ties), (1, 1), "{delimiter:?}");
+        let file = &data.files()[0];
+        assert_eq!((file.rows, file.ties, data.len()), (1, 1, 2), "{delimiter:?}");
         assert_eq!(bad(&data), [(":6".to_owned(), Some("response_a"))], "{delimiter:?}");
         let example = data.example(0).unwrap();
         assert_eq!(example.prompt, Prompt::Text("a; \"b\"\r\nc".into()), "{delimiter:?}");

@@ -80,10 +80,15 @@ pub fn draw_margin(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer
     let inner = panel::draw("Margin", "chosen − rejected", false, Frame::Box, theme, area, buffer);
     let [chosen, rejected] = [Side::Chosen, Side::Rejected].map(|side| state.critique_take_of(side));
     let (text, meaning) = match (state.margin(state.selected), chosen.zip(rejected)) {
-        (Some((margin, probability)), _) => (
-            format!("{margin:+.4}    σ(margin) = P(chosen is better) {probability:.3}"),
-            if margin < 0.0 { Meaning::Warning } else { Meaning::Title },
-        ),
+        (Some((margin, probability)), _) => {
+            let found = state.desk.calibration.as_ref();
+            let calibrated = found.map(|found| found.probability(f64::from(margin)));
+            let calibrated = calibrated.map(|p| format!("    calibrated {p:.3}")).unwrap_or_default();
+            (
+                format!("{margin:+.4}    σ(margin) = P(chosen is better) {probability:.3}{calibrated}"),
+                if margin < 0.0 { Meaning::Warning } else { Meaning::Title },
+            )
+        }
         // Of live rewards a margin is told as such.
         (None, Some(((a, _), (b, _)))) => match a.large().zip(b.large()) {
             Some((a, b)) => (format!("{:+.2} so far", a.0 - b.0), Meaning::Dim),

@@ -17,6 +17,19 @@ pub struct Events {
     file: File,
 }
 
+/// A new file of this name, numbered when there is one: a process of the same number may have begun in the same second.
+fn unused(dir: &Path, name: &str) -> Result<(PathBuf, File)> {
+    let mut number = 0;
+    loop {
+        let path = dir.join(format!("{name}.{number}"));
+        match File::create_new(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(failed(&path, error)),
+        }
+    }
+}
+
 impl Events {
     /// Begins a file in this folder.
     ///
@@ -26,8 +39,7 @@ impl Events {
         crate::disk::create_dir(dir)?;
         let now = now();
         let name = format!("events.out.tfevents.{:.0}.{host}.{}", now.floor(), std::process::id());
-        let path = dir.join(name);
-        let file = File::create(&path).map_err(|e| failed(&path, e))?;
+        let (path, file) = unused(dir, &name)?;
         let mut events = Self { path, file };
         let mut event = Vec::new();
         double(&mut event, 1, now);

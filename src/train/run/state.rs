@@ -56,6 +56,10 @@ impl State {
         let text = serde_json::to_vec(&(position, sha256)).map_err(|e| Error::Usage(e.to_string()))?;
         Ok(hex(&Sha256::digest(text)))
     }
+
+    fn text(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(|e| Error::Usage(e.to_string()))
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -105,8 +109,7 @@ pub fn save(dir: &Path, trainer: &Trainer, position: &Position, keep: usize) -> 
         }
         let check = State::sum(position, &sha256)?;
         let state = State { position: position.clone(), sha256, check };
-        let text = serde_json::to_vec_pretty(&state).map_err(|e| Error::Usage(e.to_string()))?;
-        disk::write_synced(&aside.join(STATE), &text)
+        disk::write_synced(&aside.join(STATE), &state.text()?)
     })?;
     prune(dir, keep);
     Ok(())
@@ -235,7 +238,8 @@ fn load(at: &Path, trainer: &mut Trainer) -> Result<Position> {
     };
     let text = fs::read(at.join(STATE)).map_err(|e| Error::io(at.join(STATE), e))?;
     let state: State = serde_json::from_slice(&text).map_err(|e| damaged(STATE, e.to_string()))?;
-    if State::sum(&state.position, &state.sha256)? != state.check {
+    // Also byte by byte: a damaged name of a value that may be absent would otherwise pass as absent.
+    if State::sum(&state.position, &state.sha256)? != state.check || state.text()? != text {
         return Err(damaged(STATE, "another checksum".into()));
     }
     for file in [WEIGHTS, OPTIMIZER] {

@@ -35,6 +35,25 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| *parent != Path::new("")).unwrap_or_else(|| Path::new("."))
 }
 
+/// Copies a folder and the folders in it, with those of their files that are `wanted`. Nothing is synced: for use within
+/// [`publish`].
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Invalid`] with the path.
+pub fn copy_dir(from: &Path, to: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
+    create_dir(to)?;
+    for entry in fs::read_dir(from).map_err(|e| failed(from, e))? {
+        let path = entry.map_err(|e| failed(from, e))?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            copy_dir(&path, &to.join(name), wanted)?;
+        } else if wanted(&path) {
+            fs::copy(&path, to.join(name)).map_err(|e| failed(&to.join(name), e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Creates a folder and what is above it.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| failed(path, e))

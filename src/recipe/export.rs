@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, disk};
 
 const WEIGHTS: &str = "model.safetensors";
 
@@ -15,7 +15,7 @@ const WEIGHTS: &str = "model.safetensors";
 /// # Errors
 /// When a file cannot be read or written; [`Error::Invalid`] when a weight is not finite in f16.
 pub fn half(from: &Path, to: &Path) -> Result<u64> {
-    copy(from, to)?;
+    disk::copy_dir(from, to, &|path| path.extension().is_none_or(|e| e != "safetensors"))?;
     let source = from.join(WEIGHTS);
     let tensors = candle_core::safetensors::load(&source, &Device::Cpu)?;
     let mut halves: HashMap<String, Tensor> = HashMap::with_capacity(tensors.len());
@@ -37,21 +37,6 @@ pub fn half(from: &Path, to: &Path) -> Result<u64> {
     mark_half(&to.join("config.json"))?;
     mark_half(&to.join("base/config.json"))?;
     std::fs::metadata(&target).map(|m| m.len()).map_err(|e| Error::io(&target, e))
-}
-
-/// Everything but the weights.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).map_err(|e| Error::io(to, e))?;
-    for entry in std::fs::read_dir(from).map_err(|e| Error::io(from, e))? {
-        let path = entry.map_err(|e| Error::io(from, e))?.path();
-        let Some(name) = path.file_name() else { continue };
-        if path.is_dir() {
-            copy(&path, &to.join(name))?;
-        } else if path.extension().is_none_or(|e| e != "safetensors") {
-            std::fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, e))?;
-        }
-    }
-    Ok(())
 }
 
 fn mark_half(path: &Path) -> Result<()> {

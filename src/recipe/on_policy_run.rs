@@ -10,7 +10,7 @@ use toml::Table;
 use super::on_policy;
 use super::stages::{Stage, Work, create, write_text};
 use crate::eval::lines;
-use crate::{Error, Result};
+use crate::{Error, Result, disk};
 
 /// The recipe's name.
 pub const NAME: &str = "cloud-onpolicy";
@@ -177,7 +177,7 @@ impl OnPolicy {
             Stage {
                 name: "result",
                 makes: at("result"),
-                work: Work::Write(Box::new(move |path| copy(&from, path))),
+                work: Work::Write(Box::new(move |path| disk::copy_dir(&from, path, &|_| true))),
             },
         ])
     }
@@ -202,18 +202,4 @@ fn numbered(files: &[PathBuf], to: &Path) -> Result<()> {
         }
     }
     out.flush().map_err(failed)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).map_err(|e| Error::io(to, e))?;
-    for entry in std::fs::read_dir(from).map_err(|e| Error::io(from, e))? {
-        let path = entry.map_err(|e| Error::io(from, e))?.path();
-        let Some(name) = path.file_name() else { continue };
-        if path.is_dir() {
-            copy(&path, &to.join(name))?;
-        } else {
-            std::fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, e))?;
-        }
-    }
-    Ok(())
 }

@@ -316,20 +316,9 @@ pub(super) fn keep(run: &Path, name: &str, places: &Places) -> Result<String> {
     if to.exists() {
         return Err(Error::Usage(format!("{}: there already; give another name", to.display())));
     }
-    crate::disk::publish(&to, "model", |aside| copy(&from, aside))?;
+    crate::disk::publish(&to, "model", |aside| crate::disk::copy_dir(&from, aside, &|_| true))?;
     crate::disk::replace(&run.join("kept"), name.as_bytes())?;
     Ok(format!("kept: outloud --model {}", to.display()))
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).map_err(|e| Error::io(from, e))? {
-        let path = entry.map_err(|e| Error::io(from, e))?.path();
-        let Some(name) = path.file_name() else { continue };
-        if path.is_file() {
-            fs::copy(&path, to.join(name)).map_err(|e| Error::io(&path, e))?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes a run's folder.

@@ -129,10 +129,11 @@ fn bad_rows_are_listed_and_the_rest_is_read() {
         ("null".into(), None),
         ("rows follow".into(), None),
     ];
+    use std::fmt::Write as _;
     let mut text = String::new();
     let mut expected = Vec::new();
     for (i, (row, column)) in rows.iter().enumerate() {
-        text += &format!("{good}\n{row}\n");
+        writeln!(text, "{good}\n{row}").unwrap();
         expected.push((format!(":{}", 2 * i + 2), *column));
     }
     let mut bytes = text.into_bytes();

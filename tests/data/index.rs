@@ -84,13 +84,10 @@ fn cut_at_every_point() {
         for cut in 1..text.len() {
             let data = of(name, &text.as_bytes()[..cut]);
             assert!(data.len() <= 3 && data.bad().len() <= 2, "{name} {cut}: {:?}", data.bad());
-            for i in 0..data.len() {
+            for (i, row) in rows.iter().enumerate().take(data.len()) {
                 let found = Value::Object(data.row(i).unwrap());
                 // A table's last cell may be cut and still be a cell.
-                assert!(
-                    found == rows[i] || (name == "x.csv" && i + 1 == data.len()),
-                    "{name} {cut}: {found}"
-                );
+                assert!(found == *row || (name == "x.csv" && i + 1 == data.len()), "{name} {cut}: {found}");
             }
         }
     }

@@ -10,15 +10,18 @@ use crate::stage::Stage;
 
 /// What was recorded, then rows with scores, then rows that are none.
 fn rows() -> String {
+    use std::fmt::Write as _;
     let mut text = include_str!("examples.jsonl").trim_end().to_owned();
     for n in 0..60 {
         let score = f64::from((n * 37) % 50) / 10.0 - 2.0;
         let words = "word ".repeat(n as usize % 12 + 1);
-        text += &format!(
+        write!(
+            text,
             "\n{{\"id\": \"made-{n}\", \"prompt\": \"Question {n} of many\", \"chosen\": \"{words}{n}\", \"rejected\": \
              \"no {n}\", \"score_chosen\": {score}, \"score_rejected\": 0.5, \"steps\": {}}}",
             n % 5
-        );
+        )
+        .unwrap();
     }
     text + "\n{\"id\": \"broken\", \"prompt\": \"p\"}\nnot json\n"
 }

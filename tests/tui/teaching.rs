@@ -11,7 +11,7 @@ use crate::stage::Stage;
 
 fn record(step: usize) -> Record {
     let x = step as f64;
-    let eval = (step % 10 == 0).then(|| Evaluated {
+    let eval = (step.is_multiple_of(10)).then(|| Evaluated {
         eval_loss: 1.2 - x / 60.0,
         eval_accuracy: Some(0.5 + x / 120.0),
         eval_margin: Some(x / 50.0),

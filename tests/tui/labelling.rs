@@ -510,3 +510,22 @@ fn progress_pace_goal_and_the_time_left() {
     );
     assert!(desk.stage.text(80, 24).contains("3 of 12 labelled · 120 an hour"));
 }
+
+#[test]
+fn what_was_labelled_is_what_the_train_dialog_offers() {
+    let rows = |desk: &mut Desk| {
+        desk.press("g t n");
+        let text = desk.text();
+        let words = |name: &str| {
+            let line =
+                text.lines().find_map(|line| line.split_once(name)).unwrap_or_else(|| panic!("{text}"));
+            line.1.split_whitespace().next().unwrap().to_owned()
+        };
+        [words(" rows  "), words(" held out  "), words(" epochs  ")]
+    };
+    let mut none = Desk::open("ana", Vec::new());
+    assert_eq!(rows(&mut none)[1..], ["0.1", "1"]);
+    let mut some = Desk::open("ana", Vec::new());
+    some.press("1 2").save();
+    assert_eq!(rows(&mut some), ["labels", "0", "20"]);
+}

@@ -10,6 +10,10 @@ use crate::app::{
 };
 use crate::engine::ModelSource;
 
+/// Of fewer labels none is held out unless asked for, there would be next to nothing on that side; and one pass over them
+/// would be a step or two.
+const FEW_LABELS: usize = 30;
+
 fn ask(what: Ask) -> Vec<Effect> {
     vec![Effect::Runs(Box::new(what))]
 }
@@ -232,7 +236,19 @@ pub(super) fn open_form(state: &mut State) -> Vec<Effect> {
             let files = state.teach.files.iter().map(|file| file.display().to_string());
             let data = files.collect::<Vec<_>>().join(" ");
             let demo = data.is_empty() && state.source == ModelSource::DEMO;
-            Form::new(&model, if demo { "stories:200" } else { &data }, &name)
+            // What was just labelled is what one wants to teach.
+            let labelled = state.desk.tally().submitted;
+            let data = match (labelled, demo) {
+                (1.., _) => "labels",
+                (0, true) => "stories:200",
+                (0, false) => &data,
+            };
+            let mut form = Form::new(&model, data, &name);
+            if (1..FEW_LABELS).contains(&labelled) {
+                form.set(Field::HeldOut, "0");
+                form.set(Field::Epochs, "20");
+            }
+            form
         }
     };
     push_form(state, form)

@@ -5,6 +5,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use super::entropy::back;
 use super::kernel::{Mat, exp, max, product, sum, tanh, values, vectorized, with_all, with_values};
 
 /// Logits of each side in memory at once, unless the vocabulary asks for more than [`MIN_ROWS`] rows of them.
@@ -133,14 +134,7 @@ impl CustomOp2 for Divergence {
             self.chunks((h, w), (start, head), width, |at, rows, ours, theirs| {
                 let each = ours.par_chunks_mut(vocab).zip(theirs.par_chunks(vocab)).enumerate();
                 each.for_each(|(i, (p, q))| self.slopes(p, q, grad[at + i]));
-                if !dh.is_empty() {
-                    let (slopes, out) = (Mat::rows(ours, vocab), &mut dh[at * width..]);
-                    product((rows, vocab, width), slopes, Mat::rows(w, width), out, width, false, true);
-                }
-                if !dw.is_empty() {
-                    let (slopes, h) = (Mat::rows(ours, vocab).t(), Mat::rows(&h[at * width..], width));
-                    product((vocab, rows, width), slopes, h, &mut dw, width, true, true);
-                }
+                back((at, rows, width), ours, (h, w), (&mut dh, &mut dw));
             });
             Ok(())
         })?;

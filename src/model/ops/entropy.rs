@@ -126,15 +126,7 @@ impl CustomOp2 for CrossEntropy {
                 logits.par_chunks_mut(vocab).enumerate().for_each(|(i, logits)| {
                     self.slopes(logits, self.targets[start + i], lse[start + i], grad[start + i]);
                 });
-                if !dh.is_empty() {
-                    let out = &mut dh[start * width..];
-                    let slopes = Mat::rows(logits, vocab);
-                    product((rows, vocab, width), slopes, Mat::rows(w, width), out, width, false, true);
-                }
-                if !dw.is_empty() {
-                    let (slopes, h) = (Mat::rows(logits, vocab).t(), Mat::rows(&h[start * width..], width));
-                    product((vocab, rows, width), slopes, h, &mut dw, width, true, true);
-                }
+                back((start, rows, width), logits, (h, w), (&mut dh, &mut dw));
             });
             Ok(())
         })?;
@@ -158,6 +150,25 @@ impl CrossEntropy {
                 logits[target as usize] = wanted;
             },
         );
+    }
+}
+
+/// From the gradient of the logits of `rows` rows, `at` on, to those of hidden states (`[m, width]`) and head
+/// (`[vocab, width]`, added); an empty one is not wanted.
+pub(super) fn back(
+    (at, rows, width): (usize, usize, usize),
+    slopes: &[f32],
+    (h, w): (&[f32], &[f32]),
+    (dh, dw): (&mut [f32], &mut [f32]),
+) {
+    let vocab = w.len() / width;
+    let slopes = Mat::rows(slopes, vocab);
+    if !dh.is_empty() {
+        product((rows, vocab, width), slopes, Mat::rows(w, width), &mut dh[at * width..], width, false, true);
+    }
+    if !dw.is_empty() {
+        let h = Mat::rows(&h[at * width..], width);
+        product((vocab, rows, width), slopes.t(), h, dw, width, true, true);
     }
 }
 

@@ -16,6 +16,8 @@ mod golden;
 mod jobs;
 #[path = "train/kills.rs"]
 mod kills;
+#[path = "train/launchers.rs"]
+mod launchers;
 #[path = "train/lora.rs"]
 mod lora;
 #[path = "train/runs.rs"]

@@ -8,6 +8,7 @@ impl State {
         match (self.layers.last(), self.screen, self.focus) {
             (Some(Layer::Entry(_)), ..) => &[Context::Entry],
             (Some(Layer::Train(_)), ..) => &[Context::Train],
+            (Some(Layer::Models(_)), ..) => &[Context::Models, Context::Global],
             (Some(Layer::Judged), ..) => &[Context::Judged, Context::Global],
             (Some(Layer::Edit(_) | Layer::Writing(_)), ..) => &[Context::Edit],
             (Some(Layer::Pairs(_)), ..) => &[Context::Pairs, Context::Global],

@@ -31,6 +31,8 @@ pub enum Context {
     Train,
     /// Two models before and after a run.
     Judged,
+    /// The session's models.
+    Models,
     /// The Data screen.
     Data,
     /// The Label screen.
@@ -70,6 +72,7 @@ impl Context {
             Self::Teach => "Teach",
             Self::Train => "Setting up a run",
             Self::Judged => "Before and after",
+            Self::Models => "In the list of models",
             Self::Data => "Data",
             Self::Label => "Label",
             Self::Pairs => "In the list of pairs",
@@ -87,13 +90,14 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
         Self::Teach,
         Self::Train,
         Self::Judged,
+        Self::Models,
         Self::Data,
         Self::Label,
         Self::Pairs,
@@ -285,12 +289,13 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 18] = [
+        let stacks: [&[Context]; 19] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Teach, Context::Global],
             &[Context::Train],
             &[Context::Judged, Context::Global],
+            &[Context::Models, Context::Global],
             &[Context::Data, Context::Global],
             &[Context::Label, Context::Global],
             &[Context::Pairs, Context::Global],

@@ -23,6 +23,8 @@ pub enum Layer {
     Train(Box<super::teach::Form>),
     /// Both models of a run over the same rows.
     Judged,
+    /// The session's models; which one is picked.
+    Models(usize),
     /// Columns that could be added to the table; which one is picked.
     Columns(usize),
     /// A line being typed.

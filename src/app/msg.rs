@@ -82,6 +82,8 @@ pub enum Effect {
     OpenSession,
     /// Say under which name the session knows a take; answered by [`Msg::Adopted`].
     NameOf(TakeId),
+    /// Leave, and open again with another model.
+    Reopen(std::path::PathBuf),
     /// Leave.
     Quit,
     /// Suspend to the shell.

@@ -1,6 +1,7 @@
 //! Without a subcommand: the screen, on a model and rows.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -82,13 +83,39 @@ pub(super) fn open_on(
     tui::check_terminal(&options)?;
     let config = EngineConfig { model_bytes: memory(), ..EngineConfig::default() };
     let (client, events, engine) = crate::engine::start(config)?;
-    let code = tui::run_with(&options, (client, events))?;
+    let left = tui::run_with(&options, (client, events))?;
     // The engine's thread ends with its client; a step in hand is not waited for.
     drop(engine);
+    let code = match left {
+        tui::Left::Exit(code) => code,
+        tui::Left::Reopen(model) => return reopen(&model),
+    };
     Ok(match code.checked_sub(128) {
         Some(signal) => Exit::Signal(signal),
         None => Exit::Ok,
     })
+}
+
+/// This process becomes one that was started with another model and the same words otherwise: nothing of the old one stays,
+/// no thread that reads keys, no memory.
+fn reopen(model: &Path) -> Result<Exit> {
+    use std::os::unix::process::CommandExt as _;
+    let exe = std::env::current_exe().map_err(|e| Error::io("the program itself", e))?;
+    let mut words: Vec<OsString> = Vec::new();
+    let mut given = std::env::args_os().skip(1);
+    while let Some(word) = given.next() {
+        match word.to_str() {
+            Some("--model") => drop(given.next()),
+            Some(text) if text.starts_with("--model=") => {}
+            _ => words.push(word),
+        }
+    }
+    let model = std::path::absolute(model).map_err(|e| Error::io(model, e))?;
+    // Behind a subcommand that opens the screen, before its files.
+    let at = usize::from(words.first().is_some_and(|word| word == "label"));
+    words.splice(at..at, ["--model".into(), model.into_os_string()]);
+    let error = std::process::Command::new(&exe).args(words).exec();
+    Err(Error::io(exe, error))
 }
 
 /// The session that is named, else that of the files.

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::interrupt::Interrupt;
-use crate::runs::{Known, Launch, Launcher, Registry, Started, changed, names, run_folder};
-use crate::train::run::metrics::{self, Record};
+use crate::runs::{Known, Launch, Registry, Started, all, changed, run_folder};
+use crate::train::run::metrics::{Record, Tail};
 use crate::train::run::status::{self, Asked, State};
 use crate::{Error, Result};
 
@@ -139,8 +139,7 @@ impl RunsArgs {
             }
             RunsCommand::Forget { run } => Registry::of_user()?.forget(&run).map(|()| Exit::Ok),
             RunsCommand::Launchers => {
-                for name in names() {
-                    let launcher = Launcher::named(name, launchers)?;
+                for (name, launcher) in all(launchers) {
                     let missing = launcher.missing();
                     let lacks = if missing.is_empty() {
                         String::new()
@@ -225,13 +224,12 @@ fn resume(run: &Path, launchers: Option<&Path>) -> Result<Exit> {
 fn ask(run: &Path, what: Asked, launchers: Option<&Path>) -> Result<Exit> {
     match status::state(run) {
         State::Running | State::Slow | State::Queued => {
-            status::ask(run, what)?;
+            crate::runs::ask(run, Launch::read(run)?.as_ref(), what, launchers)?;
             say("asked; it ends after the step in hand")
         }
         State::Silent | State::New if run.is_dir() => {
-            status::ask(run, what)?;
-            let cancelled = launch_of(run)?.cancel(run, launchers)?;
-            say(if cancelled { "asked, and the launcher was told" } else { "asked" })
+            let told = crate::runs::ask(run, Some(&launch_of(run)?), what, launchers)?;
+            say(if told { "asked, and the launcher was told" } else { "asked" })
         }
         State::Paused | State::Dead if what == Asked::Stop => {
             Err(Error::Usage(format!("{}: not at work; resume it first, then stop it", run.display())))
@@ -273,14 +271,14 @@ fn attach(run: &Path) -> Result<Exit> {
     }
     Registry::of_user()?.add(run)?;
     let interrupt = Interrupt::listen()?;
-    let mut seen = 0;
+    let (mut tail, mut seen) = (Tail::default(), 0);
     loop {
         let state = status::state(run);
-        let records = metrics::read(&run.join("metrics.jsonl")).unwrap_or_default();
+        let (_, records) = tail.read(&run.join("metrics.jsonl")).unwrap_or_default();
         for record in records.iter().filter(|r| r.step > seen) {
             say(&line(record))?;
         }
-        seen = records.last().map_or(seen, |r| r.step);
+        seen = seen.max(tail.step());
         match state {
             State::Running | State::Slow | State::Queued | State::New | State::Silent
                 if !interrupt.asked() => {}
@@ -288,7 +286,7 @@ fn attach(run: &Path) -> Result<Exit> {
             State::Running | State::Slow | State::Queued | State::New | State::Silent => {
                 return say(&format!("left alone, {}", name(state)));
             }
-            State::Paused | State::Dead | State::Failed => {
+            State::Paused | State::Dead | State::Failed | State::Stopped => {
                 let message = status::read(run).map(|r| r.message).unwrap_or_default();
                 say(&format!("{}: {message}", name(state)))?;
                 return Ok(Exit::Failed);

@@ -242,6 +242,9 @@ fn describe(folder: &Folder, counts: &Counts, read_only: Option<&str>) -> String
             a.submitted, a.drafts, a.skipped, a.reviews, a.events
         );
     }
+    for (name, what) in &counts.models {
+        let _ = writeln!(text, "model {name}: {what}");
+    }
     let kinds: Vec<String> = counts.kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     let _ = writeln!(text, "events: {}", kinds.join(", "));
     if let Some(why) = read_only {

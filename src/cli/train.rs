@@ -83,6 +83,9 @@ pub struct TrainArgs {
     /// Learn low-rank products beside the weights, of this rank, and the reward head: result/ is an adapter in PEFT's format
     #[arg(long, value_name = "RANK", num_args = 0..=1, default_missing_value = "16")]
     pub lora: Option<u32>,
+    /// Steps over which the learning rate rises from 0, or a share of all steps if below 1; with any, the first step is made at 0
+    #[arg(long, value_name = "W")]
+    pub warmup: Option<f64>,
     /// A file of keys; flags win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -109,6 +112,16 @@ impl TrainArgs {
         if self.detached {
             detach()?;
         }
+        let (out, dry) = (self.out.clone(), self.dry_run);
+        self.carry_out().inspect_err(|error| {
+            // Whoever looks at the folder is to know why nothing comes.
+            if !dry {
+                Status::failed(&out, &error.to_string());
+            }
+        })
+    }
+
+    fn carry_out(self) -> Result<Exit> {
         if self.recipe == on_policy_run::NAME {
             return super::on_policy::run(&self);
         }
@@ -119,8 +132,9 @@ impl TrainArgs {
         let mut print =
             |text: String| out.write_all(text.as_bytes()).map_err(|e| Error::io("<standard output>", e));
         if self.dry_run {
-            let plan = plan(&job)?;
+            let (plan, notes) = plan(&job)?;
             print(format!("{}\n", plan.describe(estimate::rate(&job.device)?)))?;
+            notes.into_iter().try_for_each(|note| print(format!("{note}\n")))?;
             return match plan.too_large(estimate::available_mib()) {
                 Some(why) => print(format!("does not fit: {why}\n")).map(|()| Exit::Failed),
                 None => Ok(Exit::Ok),
@@ -129,6 +143,7 @@ impl TrainArgs {
         let turn = self.turn(&job, &interrupt)?;
         if self.wait_for_device && turn.is_none() {
             eprintln!("stopped while it waited");
+            Status::left_queue(&job.out, status::asked(&job.out) == Some(status::Asked::Stop));
             return Ok(Exit::Interrupted);
         }
         let mut progress = Progress::new(std::io::stderr().is_terminal());
@@ -178,6 +193,7 @@ impl TrainArgs {
         put("--held-out", self.held_out.map(|x| x.to_string()));
         put("--epochs", self.epochs.map(|x| x.to_string()));
         put("--lr", self.lr.map(|x| x.to_string()));
+        put("--warmup", self.warmup.map(|x| x.to_string()));
         words
     }
 
@@ -195,6 +211,7 @@ impl TrainArgs {
         flag("held-out", self.held_out.map(Value::Float));
         flag("epochs", self.epochs.map(Value::Float));
         flag("optimizer.lr", self.lr.map(Value::Float));
+        flag("schedule.warmup", self.warmup.map(Value::Float));
         flags
     }
 

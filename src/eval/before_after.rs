@@ -25,6 +25,8 @@ struct Line {
     id: serde_json::Value,
     chosen: Option<Judged>,
     rejected: Option<Judged>,
+    #[serde(default)]
+    error: Option<String>,
 }
 
 /// What became of a pair's preference.
@@ -125,7 +127,7 @@ pub type Lengths = HashMap<String, (usize, usize)>;
 /// # Errors
 /// When a file cannot be read, or holds no pair both models judged.
 pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<Comparison> {
-    let (old_rows, new_rows) = (read(old)?, read(new)?);
+    let ((old_rows, old_error), (new_rows, new_error)) = (read(old)?, read(new)?);
     let total = old_rows.len().max(new_rows.len());
     let mut after: HashMap<String, (Judged, Judged)> =
         new_rows.into_iter().filter_map(|(id, sides)| Some((id.to_string(), sides?))).collect();
@@ -137,10 +139,13 @@ pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<C
     }
     if both.is_empty() {
         return Err(Error::invalid(
-            format!("{} and {}", old.display(), new.display()),
-            "no pair that both models judged",
+            set,
+            format!(
+                "no pair that both models judged{}",
+                old_error.or(new_error).map(|e| format!("; {e}")).unwrap_or_default()
+            ),
             "results of both models on the same pairs",
-            "Look at the errors in these files.",
+            "Look at the rows and at both models.",
         ));
     }
     let before = verdicts(both.iter().map(|row| row.1.clone()).collect());
@@ -173,10 +178,13 @@ pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<C
 }
 
 type Sides = Option<(Judged, Judged)>;
+type Results = Vec<(serde_json::Value, Sides)>;
 
-fn read(path: &Path) -> Result<Vec<(serde_json::Value, Sides)>> {
-    let rows = lines::read::<Line>(path)?.into_iter();
-    Ok(rows.map(|line| (line.id, line.chosen.zip(line.rejected))).collect())
+/// The rows of results, and the first error among them.
+fn read(path: &Path) -> Result<(Results, Option<String>)> {
+    let rows = lines::read::<Line>(path)?;
+    let error = rows.iter().find_map(|line| line.error.clone());
+    Ok((rows.into_iter().map(|line| (line.id, line.chosen.zip(line.rejected))).collect(), error))
 }
 
 fn verdicts(judged: Vec<(Judged, Judged)>) -> Vec<Verdict> {

@@ -4,12 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use toml::Table;
 
 use super::on_policy;
 use super::stages::{Stage, Work, create, write_text};
-use crate::eval::lines;
+use crate::data::{PairRow, pairs};
 use crate::{Error, Result, disk};
 
 /// The recipe's name.
@@ -194,7 +193,16 @@ fn numbered(files: &[PathBuf], to: &Path) -> Result<()> {
     let mut out = std::io::BufWriter::new(create(to)?);
     let mut number = 0;
     for file in files {
-        for mut row in lines::read::<Map<String, Value>>(file)? {
+        let found = pairs(file)?;
+        if let Some((place, why)) = found.bad.first() {
+            return Err(Error::invalid(
+                place,
+                format!("{why} ({} bad rows)", found.bad.len()),
+                "rows with prompt, chosen, rejected, and the feedback of both",
+                "Correct or remove these rows.",
+            ));
+        }
+        for PairRow { mut row, .. } in found.rows {
             row.insert("id".into(), number.to_string().into());
             number += 1;
             serde_json::to_writer(&mut out, &row).map_err(|e| failed(e.into()))?;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::launcher::{Launcher, quote};
-use crate::train::run::status;
+use crate::train::run::status::{self, Asked, State};
 use crate::{Error, Result, disk};
 
 const FILE: &str = "launch.json";
@@ -133,6 +133,9 @@ impl Launch {
             ("run".to_owned(), run.display().to_string()),
             ("name".to_owned(), name),
             ("cwd".to_owned(), self.cwd.display().to_string()),
+            ("quoted_run".to_owned(), quote(&run.display().to_string())),
+            ("quoted_cwd".to_owned(), quote(&self.cwd.display().to_string())),
+            ("stamp".to_owned(), stamp().to_string()),
             ("job".to_owned(), self.job.clone().unwrap_or_default()),
         ]);
         Ok(values)
@@ -169,9 +172,11 @@ impl Launch {
         if launcher.detach {
             let open = || OpenOptions::new().create(true).append(true).open(&console);
             let (out, err) = (open(), open());
+            let before = std::fs::metadata(&console).map_or(0, |m| m.len());
             command.stdout(out.map_err(|e| disk::failed(&console, e))?);
             command.stderr(err.map_err(|e| disk::failed(&console, e))?);
-            let mut child = command.spawn().map_err(|e| Error::io(program, e))?;
+            let spawned = command.spawn().map_err(|e| Error::io(program, e));
+            let mut child = spawned.inspect_err(|e| status::Status::failed(&run, &e.to_string()))?;
             let begun = Instant::now();
             while begun.elapsed() < SETTLED && status::read(&run).is_none_or(|r| r.process.pid != child.id())
             {
@@ -179,7 +184,7 @@ impl Launch {
                     if ended.success() {
                         break;
                     }
-                    return Err(failed(&run, &tail(&console)));
+                    return Err(failed_start(&run, &format!("{ended}: {}", tail(&console, before))));
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -188,7 +193,11 @@ impl Launch {
         let output = command.output().map_err(|e| Error::io(program, e))?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if !output.status.success() {
-            return Err(failed(&run, &format!("{said} {}", String::from_utf8_lossy(&output.stderr).trim())));
+            let err = String::from_utf8_lossy(&output.stderr);
+            return Err(failed_start(
+                &run,
+                &format!("{program}, {}: {}", output.status, last(&format!("{said}\n{err}"))),
+            ));
         }
         let job = said.split_whitespace().next_back().unwrap_or_default().to_owned();
         self.job = Some(job.clone());
@@ -201,25 +210,25 @@ impl Launch {
     /// # Errors
     /// When the command fails.
     pub fn fetch(&self, run: &Path, launchers: Option<&Path>) -> Result<bool> {
-        self.other(run, launchers, |launcher| &launcher.fetch)
+        self.other(run, launchers, "", |launcher| &launcher.fetch)
     }
 
-    /// Runs the launcher's command that ends the job; `false`: it has none.
-    ///
-    /// # Errors
-    /// When the command fails.
-    pub fn cancel(&self, run: &Path, launchers: Option<&Path>) -> Result<bool> {
-        self.other(run, launchers, |launcher| &launcher.cancel)
+    /// Whether the run's folder is elsewhere, so that what is written here is not seen there.
+    fn is_elsewhere(&self, launchers: Option<&Path>) -> Result<bool> {
+        Ok(!Launcher::named(&self.launcher, launchers)?.fetch.is_empty())
     }
 
     fn other(
         &self,
         run: &Path,
         launchers: Option<&Path>,
+        asked: &str,
         which: impl Fn(&Launcher) -> &Vec<String>,
     ) -> Result<bool> {
         let launcher = Launcher::named(&self.launcher, launchers)?;
-        let words = launcher.words(which(&launcher), &self.values(&launcher, run)?, &[])?;
+        let mut values = self.values(&launcher, run)?;
+        values.insert("asked".into(), asked.to_owned());
+        let words = launcher.words(which(&launcher), &values, &[])?;
         let Some((program, rest)) = words.split_first() else { return Ok(false) };
         let output = Command::new(program).args(rest).stdin(Stdio::null()).output();
         let output = output.map_err(|e| Error::io(program, e))?;
@@ -230,15 +239,47 @@ impl Launch {
     }
 }
 
+/// Asks something of a run, by its folder; where that is elsewhere, or the run is not heard of, by its launcher too. Returns
+/// whether the launcher was told.
+///
+/// # Errors
+/// When the folder cannot be written, or the launcher's command fails.
+pub fn ask(run: &Path, launch: Option<&Launch>, what: Asked, launchers: Option<&Path>) -> Result<bool> {
+    status::ask(run, what)?;
+    let Some(launch) = launch else { return Ok(false) };
+    let unheard = matches!(status::state(run), State::Silent | State::New);
+    if !unheard && !launch.is_elsewhere(launchers)? {
+        return Ok(false);
+    }
+    launch.other(run, launchers, status::word(what), |launcher| &launcher.cancel)
+}
+
+/// Says so in the run's folder too, unless the run did.
+fn failed_start(run: &Path, said: &str) -> Error {
+    if status::read(run).is_none() {
+        status::Status::failed(run, &format!("the start failed: {said}"));
+    }
+    failed(run, said)
+}
+
 fn failed(run: &Path, said: &str) -> Error {
     Error::invalid(run.display().to_string(), format!("a start that failed: {said}"), "a run that begins", "")
 }
 
-/// The last lines of a file.
-fn tail(path: &Path) -> String {
+/// Milliseconds since 1970: names what is started so that no other start has the name.
+fn stamp() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis())
+}
+
+/// The last lines of a file from a place on.
+fn tail(path: &Path, from: u64) -> String {
     let text = std::fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
+    let new = usize::try_from(from).ok().and_then(|from| text.get(from..)).unwrap_or_default();
+    last(&String::from_utf8_lossy(new))
+}
+
+fn last(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" / ")
 }
 

@@ -45,6 +45,24 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name)
 }
 
+/// All launchers by name: those that are compiled in, then the user's (`NAME.toml` in `folder`). One that cannot be read is
+/// left out, and comes to light when it is named.
+pub fn all(folder: Option<&Path>) -> Vec<(String, Launcher)> {
+    let mut all: Vec<String> = names().map(str::to_owned).collect();
+    let mut own: Vec<String> = folder
+        .and_then(|folder| std::fs::read_dir(folder).ok())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "toml"))
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned()))
+        .filter(|name| !all.contains(name))
+        .collect();
+    own.sort();
+    all.extend(own);
+    all.into_iter().filter_map(|name| Launcher::named(&name, folder).ok().map(|it| (name, it))).collect()
+}
+
 impl Launcher {
     /// The launcher of this name: a file of the user's (`NAME.toml` in `folder`), or one compiled in.
     ///
@@ -176,6 +194,10 @@ mod tests {
             values.extend([
                 ("exe".to_owned(), "/bin/outloud".to_owned()),
                 ("words".to_owned(), "train".to_owned()),
+                ("quoted_run".to_owned(), "/r".to_owned()),
+                ("quoted_cwd".to_owned(), "/c".to_owned()),
+                ("stamp".to_owned(), "1".to_owned()),
+                ("asked".to_owned(), "pause".to_owned()),
             ]);
             for template in [&launcher.start, &launcher.cancel, &launcher.fetch] {
                 let words = launcher.words(template, &values, &["train".into()]).unwrap();

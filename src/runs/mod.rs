@@ -13,7 +13,7 @@ mod launcher;
 mod queue;
 mod registry;
 
-pub use launch::{CONSOLE, Launch, Started, changed, run_folder};
-pub use launcher::{Launcher, names};
+pub use launch::{CONSOLE, Launch, Started, ask, changed, run_folder};
+pub use launcher::{Launcher, all, names};
 pub use queue::{Turn, wait_for_device};
 pub use registry::{Known, Registry, state_home};

@@ -16,7 +16,7 @@ const NAMES: u16 = 10;
 
 /// Draws the dialog.
 pub fn form(state: &State, form: &Form, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let height = FIELDS.len() as u16 + 8;
+    let height = FIELDS.iter().filter(|field| form.counts(**field)).count() as u16 + 8;
     let title = match &form.from {
         Some(from) => {
             format!("Train · like {}", one_line(&from.file_name().unwrap_or_default().to_string_lossy()))
@@ -32,7 +32,7 @@ pub fn form(state: &State, form: &Form, theme: &Theme, area: Rect, buffer: &mut 
         buffer.set_stringn(inner.x, y, format!("{mark}{}", field.title()), usize::from(NAMES) + 1, name);
         let value = one_line(form.get(*field));
         let room = usize::from(inner.width.saturating_sub(NAMES + 4));
-        let text = match (field.choices().is_empty(), here) {
+        let text = match (form.choices(*field).is_empty(), here) {
             (true, true) => {
                 let skip = value.chars().count().saturating_sub(room.saturating_sub(1));
                 format!("{}▏", value.chars().skip(skip).collect::<String>())
@@ -46,7 +46,7 @@ pub fn form(state: &State, form: &Form, theme: &Theme, area: Rect, buffer: &mut 
         y += 1;
     }
     let below = Rect { y, height: inner.bottom().saturating_sub(y), ..inner };
-    let about = format!("{}: {}\n", form.field.title(), form.field.about());
+    let about = format!("{}: {}\n", form.field.title(), form.about());
     let (plan, meaning) = match &state.teach.plan {
         Plan::Unknown => (String::new(), Meaning::Dim),
         Plan::Asked => ("estimate: being worked out …".to_owned(), Meaning::Dim),
@@ -82,12 +82,45 @@ pub fn judged(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, lim
         let text = Flow::wrap(&[Words::new(text, theme.style(meaning), 0)], usize::from(inner.width), theme);
         return text.draw(0, inner, buffer);
     }
-    let sets = judged.sets.len() as u16;
-    let rows = [Constraint::Length(sets + 5), Constraint::Fill(1), Constraint::Fill(2)];
+    let (sets, said) =
+        (judged.sets.len() as u16, said(judged, theme, inner.width.saturating_sub(2)).len() as u16);
+    let rows = [Constraint::Length(sets + 1 + said), Constraint::Fill(1), Constraint::Fill(2)];
     let [upper, list, texts] = Layout::vertical(rows).areas(inner);
     numbers(judged, theme, upper, buffer);
     self::rows(judged, theme, list, buffer);
     critiques(judged, theme, texts, buffer, limits);
+}
+
+/// Draws the list of kept models.
+pub fn models(
+    state: &State,
+    picked: usize,
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    limits: &mut Limits,
+) {
+    let models = &state.teach.models;
+    limits.list = models.len().saturating_sub(1);
+    let height = u16::try_from(models.len().max(1)).unwrap_or(u16::MAX).saturating_add(2);
+    let inner = panel::popup("Models that were kept", 76, height, theme, area, buffer);
+    if models.is_empty() {
+        let text = "none yet: K on the Teach screen keeps a run's result under a name";
+        buffer.set_stringn(inner.x, inner.y, text, usize::from(inner.width), theme.style(Meaning::Dim));
+    }
+    let picked = picked.min(limits.list);
+    let first = (picked + 1).saturating_sub(usize::from(inner.height).max(1));
+    for ((at, model), y) in models.iter().enumerate().skip(first).zip(inner.y..inner.bottom()) {
+        let mark = if at == picked { "▸" } else { " " };
+        let name = format!("{mark}{}  ", one_line(&model.name));
+        let (x, _) =
+            buffer.set_stringn(inner.x, y, name, usize::from(inner.width), theme.style(Meaning::Text));
+        let room = usize::from(inner.right().saturating_sub(x));
+        buffer.set_stringn(x, y, one_line(&model.about), room, theme.style(Meaning::Dim));
+        if at == picked {
+            buffer.set_style(Rect { y, height: 1, ..inner }, theme.style(Meaning::Selected));
+        }
+    }
 }
 
 fn percent(e: &Estimate) -> String {
@@ -98,55 +131,60 @@ fn percent(e: &Estimate) -> String {
     }
 }
 
-fn numbers(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let room = usize::from(area.width);
-    let head = format!(
-        "  {:24} {:>5}  {:>17} → {:17}  {:>7} {:>7}  {}",
-        "rows", "pairs", "accuracy before", "after", "fixed", "broken", "McNemar"
-    );
-    buffer.set_stringn(area.x, area.y, head, room, theme.style(Meaning::Dim));
-    for ((at, set), y) in judged.sets.iter().enumerate().zip(area.y + 1..area.bottom()) {
-        let c = &set.comparison;
-        let mark = if at == judged.set { "▸" } else { " " };
-        let text = format!(
-            "{mark} {:24} {:>5}  {:>17} → {:17}  {:>7} {:>7}  p = {:.3}",
-            set.name,
-            c.pairs,
-            percent(&c.old_accuracy),
-            percent(&c.new_accuracy),
-            c.fixed,
-            c.broken,
-            c.mcnemar_p
-        );
-        let style = theme.style(if at == judged.set { Meaning::Text } else { Meaning::Dim });
-        buffer.set_stringn(area.x, y, text, room, style);
-    }
-    let Some(Set { comparison: c, .. }) = judged.shown() else { return };
+/// What is said of the shown set beside its line: as many rows as it needs.
+fn said(judged: &Judged, theme: &Theme, width: u16) -> Flow {
+    let Some(Set { comparison: c, .. }) = judged.shown() else { return Flow::wrap(&[], 1, theme) };
     let l = &c.length;
     let signed = |e: &Estimate, scale: f64| {
         format!("{:+.1} [{:+.1}, {:+.1}]", scale * e.value, scale * e.low, scale * e.high)
     };
-    let lines = [
+    let text = [
         format!(
-            "accuracy {} points · margin {} of each model's own sd (raw rewards of two models do not compare)",
+            "accuracy {} points · margin {} of each model's own sd",
             signed(&c.accuracy_change, 100.0),
             signed(&c.margin_change, 1.0)
         ),
         format!(
-            "length: the longer is right {} · prefers the longer {} → {}",
+            "length: the longer is right {}; prefers the longer {} → {}; right where the shorter is {} → {}",
             percent(&l.longer_is_right),
             percent(&l.old_prefers_longer),
-            percent(&l.new_prefers_longer)
-        ),
-        format!(
-            "right where the shorter is: {} → {}",
+            percent(&l.new_prefers_longer),
             percent(&l.old_against_length),
             percent(&l.new_against_length)
         ),
-    ];
-    for (line, y) in lines.iter().zip(area.y + 1 + judged.sets.len() as u16..area.bottom()) {
-        buffer.set_stringn(area.x + 2, y, line, room.saturating_sub(2), theme.style(Meaning::Text));
+    ]
+    .join("\n");
+    Flow::wrap(&[Words::new(text, theme.style(Meaning::Text), 0)], usize::from(width), theme)
+}
+
+fn numbers(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let room = usize::from(area.width);
+    // The names give way first, so that the test stays on the line.
+    let names = (room.saturating_sub(72)).clamp(8, 24);
+    let line = |mark: &str, [name, pairs, old, new, fixed, broken, test]: [&str; 7]| {
+        let name: String = name.chars().take(names).collect();
+        format!("{mark} {name:names$} {pairs:>5} {old:>14} → {new:14} {fixed:>5} {broken:>6}  {test}")
+    };
+    let head = line(" ", ["rows", "pairs", "before", "after", "fixed", "broken", "McNemar"]);
+    buffer.set_stringn(area.x, area.y, head, room, theme.style(Meaning::Dim));
+    for ((at, set), y) in judged.sets.iter().enumerate().zip(area.y + 1..area.bottom()) {
+        let c = &set.comparison;
+        let mark = if at == judged.set { "▸" } else { " " };
+        let [pairs, fixed, broken] = [c.pairs, c.fixed, c.broken].map(|n| n.to_string());
+        let (old, new) = (percent(&c.old_accuracy), percent(&c.new_accuracy));
+        let test = format!("p = {:.3}", c.mcnemar_p);
+        let text = line(mark, [&set.name, &pairs, &old, &new, &fixed, &broken, &test]);
+        let style = theme.style(if at == judged.set { Meaning::Text } else { Meaning::Dim });
+        buffer.set_stringn(area.x, y, text, room, style);
     }
+    let below = 1 + judged.sets.len() as u16;
+    let rest = Rect {
+        x: area.x + 2,
+        y: area.y + below,
+        width: area.width.saturating_sub(2),
+        height: area.height.saturating_sub(below),
+    };
+    said(judged, theme, rest.width).draw(0, rest, buffer);
 }
 
 fn word(pair: &Pair) -> (&'static str, Meaning) {
@@ -190,7 +228,7 @@ fn rows(judged: &Judged, theme: &Theme, area: Rect, buffer: &mut Buffer) {
             theme.style(meaning),
         );
         let text = format!(
-            "#{id:5} margin {:+.2} → {:+.2} sd   rank {:.0} → {:.0} %   {}",
+            "#{id:5} margin {:+.2} → {:+.2} sd  rank {:.0} → {:.0} %  {}",
             pair.old.scaled,
             pair.new.scaled,
             100.0 * pair.old.rank,

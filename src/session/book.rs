@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use super::{
-    Digest, Draft, Entry, Event, EventId, How, Judged, Label, Opened, Placed, Review, TakeMade, View, encode,
+    Digest, Draft, Entry, Event, EventId, How, Judged, Label, Model, Opened, Placed, Review, TakeMade, View,
+    encode,
 };
 
 /// Something that stands: the event that says so, and by whom.
@@ -66,6 +67,7 @@ struct Stands {
     reviews: BTreeMap<(Digest, usize, Option<Digest>), ByAnnotator<Review>>,
     views: BTreeMap<String, View>,
     opened: Option<Opened>,
+    models: BTreeMap<String, Standing<Model>>,
 }
 
 impl Book {
@@ -297,6 +299,11 @@ impl Book {
         self.stands.opened.as_ref()
     }
 
+    /// Models that were kept, and what was dropped, by name: what was said last.
+    pub fn models(&self) -> &BTreeMap<String, Standing<Model>> {
+        &self.stands.models
+    }
+
     /// All annotators.
     pub fn annotators(&self) -> Vec<&str> {
         let mut names: Vec<&str> =
@@ -340,6 +347,9 @@ impl Stands {
             Event::Review(review) => {
                 let key = (review.example.clone(), review.answer, review.critique.clone());
                 self.reviews.entry(key).or_default().insert(by(), standing(entry, review.as_ref().clone()));
+            }
+            Event::Model(model) => {
+                drop(self.models.insert(model.name.clone(), standing(entry, model.as_ref().clone())));
             }
             Event::View(view) => drop(self.views.insert(by(), view.clone())),
             Event::Bulk { events } => events.iter().for_each(|event| self.apply(entry, event)),

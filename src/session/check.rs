@@ -43,6 +43,8 @@ pub struct Counts {
     pub critiques: usize,
     /// What each annotator did.
     pub annotators: BTreeMap<String, Annotator>,
+    /// Models that were kept, and runs and models that were dropped: name and lineage.
+    pub models: BTreeMap<String, String>,
     /// Files of data it was opened on last.
     pub data: Vec<PathBuf>,
     /// Time of the first and the last event, by their writers' clocks.
@@ -198,6 +200,7 @@ fn count(report: &mut Report, found: &[(&'static str, Digest)]) {
     counts.takes = book.takes().len();
     counts.examples = found.iter().filter(|(kind, _)| *kind == EXAMPLES).count();
     counts.critiques = found.iter().filter(|(kind, _)| *kind == CRITIQUES).count();
+    counts.models = book.models().iter().map(|(name, m)| (name.clone(), m.value.describe())).collect();
     counts.data = book.opened().map(|o| o.data.clone()).unwrap_or_default();
     counts.first = book.entries().map(|e| &e.time).min().cloned();
     counts.last = book.entries().map(|e| &e.time).max().cloned();

@@ -57,6 +57,8 @@ pub enum Event {
         /// Its folder; relative ones start from the session's.
         folder: PathBuf,
     },
+    /// A trained model was kept with the session's, or dropped.
+    Model(Box<Model>),
     /// Of a kind that this version does not know; kept as it is.
     #[serde(untagged)]
     Unknown(Value),
@@ -79,6 +81,7 @@ impl Event {
             Self::Imported(_) => "imported",
             Self::View(_) => "view",
             Self::Run { .. } => "run",
+            Self::Model(_) => "model",
             Self::Unknown(value) => value.get("kind").and_then(Value::as_str).unwrap_or("unknown"),
         }
     }
@@ -150,6 +153,38 @@ pub struct Origin {
     pub record: String,
     /// Of what was said: the same statement is taken in once.
     pub digest: Digest,
+}
+
+/// A trained model that was kept under a name, or dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name among the session's models; of a run that was dropped with its result, the run's.
+    pub name: String,
+    /// Kept; else dropped.
+    pub kept: bool,
+    /// Its folder; relative ones start from the session's.
+    pub folder: PathBuf,
+    /// Its lineage.json: base, parent, data with their hash, recipe, steps, run.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub lineage: Value,
+}
+
+impl Model {
+    /// In a line: kept or dropped, run, base, data.
+    pub fn describe(&self) -> String {
+        let text = |path: &str| self.lineage.pointer(path).and_then(Value::as_str);
+        let short = |text: &str| text.chars().take(12).collect::<String>();
+        let mut parts = vec![if self.kept { "kept".to_owned() } else { "dropped".to_owned() }];
+        parts.extend(text("/run").map(|run| format!("run {run}")));
+        parts.extend(text("/base/model").map(|base| {
+            let print = text("/base/fingerprint").map(|f| format!(" ({})", short(f))).unwrap_or_default();
+            format!("base {base}{print}")
+        }));
+        let parent = text("/parent/source").filter(|parent| Some(*parent) != text("/base/model"));
+        parts.extend(parent.map(|parent| format!("parent {parent}")));
+        parts.extend(text("/data/sha256").map(|sha| format!("data {}", short(sha))));
+        parts.join(", ")
+    }
 }
 
 /// On what a session was opened.

@@ -35,7 +35,7 @@ mod reader;
 pub use archive::{Backup, Packing, backup, restore, verify};
 pub use book::{Book, Standing, TakeRecord};
 pub use check::{Counts, Report, check, list};
-pub use event::{Event, How, Judged, Opened, Origin, Placed, TakeMade, View};
+pub use event::{Event, How, Judged, Model, Opened, Origin, Placed, TakeMade, View};
 pub use folder::{Folder, Store, default_path, named_path};
 pub use id::{Digest, EventId, WriterId};
 pub use journal::Journal;

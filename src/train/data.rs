@@ -64,6 +64,7 @@ impl Data {
     pub fn read(files: &[PathBuf], loss: Loss) -> Result<Self> {
         let mut hash = Sha256::new();
         let (mut pairs, mut bad, mut undecided) = (Vec::new(), Vec::new(), 0);
+        let mut singles = Singles::default();
         for path in files {
             let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
             let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
@@ -76,6 +77,9 @@ impl Data {
                     Some(column) => format!("{column}: {fault}"),
                     None => fault.to_string(),
                 });
+                if let Ok(example) = &read {
+                    singles.count(example);
+                }
                 match read.and_then(|example| pairs_of(&place, &example, loss)) {
                     Ok(found) if found.is_empty() => undecided += 1,
                     Ok(found) => pairs.extend(found),
@@ -87,6 +91,7 @@ impl Data {
         let sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
         let names = files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
         let data = Self { pairs, files: files.to_vec(), sha256, ties: 0, undecided };
+        singles.refuse(&names, &data)?;
         data.checked(&names, &bad, loss)
     }
 
@@ -103,6 +108,14 @@ impl Data {
                 "Correct or remove these rows.",
             ));
         }
+        if pairs.is_empty() && self.undecided > 0 {
+            return Err(Error::invalid(
+                names,
+                format!("{} rows, all of them ties: in none is an answer better", self.undecided),
+                "at least one pair with a better and a worse answer",
+                "Label some of them with a preference.",
+            ));
+        }
         if pairs.is_empty() {
             return Err(Error::invalid(names, "no rows", "at least one pair", "Give a file with rows."));
         }
@@ -117,6 +130,54 @@ impl Data {
         }
         self.ties = ties;
         Ok(self)
+    }
+}
+
+/// Rows of one answer each, which make no pair.
+#[derive(Default)]
+struct Singles {
+    good: usize,
+    bad: usize,
+    unlabelled: usize,
+}
+
+impl Singles {
+    fn count(&mut self, example: &Example) {
+        if let [answer] = example.answers.as_slice() {
+            *match answer.label {
+                Some(true) => &mut self.good,
+                Some(false) => &mut self.bad,
+                None => &mut self.unlabelled,
+            } += 1;
+        }
+    }
+
+    /// Where nothing but single answers was found, that is what is to be said, rather than each row's fault.
+    fn refuse(&self, names: &str, data: &Data) -> Result<()> {
+        let Self { good, bad, unlabelled } = *self;
+        let all = good + bad + unlabelled;
+        if all == 0 || !data.pairs.is_empty() || data.undecided > 0 {
+            return Ok(());
+        }
+        let (found, todo) = match (good, bad) {
+            (0, 0) => {
+                (format!("{all} rows of one answer each, without labels"), "Label pairs of them (`g l`), or")
+            }
+            (_, 0) | (0, _) => (
+                format!("{all} rows of one answer each, all of one class: {good} good, {bad} bad"),
+                "One class holds no preference:",
+            ),
+            _ => (
+                format!("{all} rows of one answer each: {good} good, {bad} bad, and no prompt with both"),
+                "Both classes are there, but on different prompts:",
+            ),
+        };
+        Err(Error::invalid(
+            names,
+            found,
+            "pairs: a better and a worse answer to one prompt",
+            format!("{todo} give rows with prompt, chosen and rejected."),
+        ))
     }
 }
 

@@ -93,13 +93,22 @@ const BATCH: usize = 256;
 /// Rows in the list of examples; the Data screen has them all.
 const MOST_ROWS: usize = 10_000;
 /// The demo's examples.
-const DEMO: &str = include_str!("../../sessions/demo/examples.jsonl");
+pub(crate) const DEMO: &str = include_str!("../../sessions/demo/examples.jsonl");
 
-/// Opens the screen with an engine; returns the process's exit status: 0, or 128 + the signal that ended it.
+/// How the screen was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// With the process's exit status: 0, or 128 + the signal that ended it.
+    Exit(u8),
+    /// To be opened again, by a new process, with this model.
+    Reopen(PathBuf),
+}
+
+/// Opens the screen with an engine; returns how it was left.
 ///
 /// # Errors
 /// `Usage` when there is no terminal, a wrong theme or key map; I/O errors of the terminal.
-pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
+pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<Left> {
     check_terminal(options)?;
     let keymap = config::keymap()?;
     let config = config::Config::read()?;

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::Left;
 use super::clipboard::Way;
 use super::keep::Keep;
 use super::output::Painter;
@@ -76,7 +77,7 @@ enum Woke {
     Look,
 }
 
-pub(super) async fn run(start: Start<'_>) -> Result<u8> {
+pub(super) async fn run(start: Start<'_>) -> Result<Left> {
     let Start {
         places,
         progress,
@@ -146,17 +147,23 @@ pub(super) async fn run(start: Start<'_>) -> Result<u8> {
         bell,
         tell,
         exit: None,
+        reopen: None,
+        again: options.files.iter().all(|file| file.as_os_str() != "-"),
     };
     screen.carry_out(effects)?;
     screen.draw()?;
     let code = screen.turn(&mut signals, events, rows, told, &mut notices).await;
+    let reopen = screen.reopen.take();
     let closed = screen.keep.take().map(|keep| keep.close(&screen.state)).unwrap_or_default();
     drop(screen);
     if let Some(error) = closed.error.filter(|_| closed.unsaved > 0) {
         // The terminal is the user's again; nobody may be there to read it.
         let _ = writeln!(std::io::stderr(), "outloud: {} changes are NOT SAVED: {error}", closed.unsaved);
     }
-    code
+    Ok(match reopen {
+        Some(model) => Left::Reopen(model),
+        None => Left::Exit(code?),
+    })
 }
 
 struct Loop {
@@ -188,6 +195,10 @@ struct Loop {
     /// For what threads of the loop have to tell.
     tell: mpsc::Sender<Msg>,
     exit: Option<u8>,
+    /// The model to open again with.
+    reopen: Option<std::path::PathBuf>,
+    /// Whether the rows can be read again.
+    again: bool,
 }
 
 impl Loop {
@@ -398,6 +409,11 @@ impl Loop {
                     self.update(Msg::Adopted(id, name))?;
                 }
                 Effect::EditOutside(text) => self.edit_outside(text)?,
+                Effect::Reopen(_) if !self.again => {
+                    self.state.note =
+                        Some("what came through a pipe cannot be read again: quit, and give --model".into());
+                }
+                Effect::Reopen(model) => (self.exit, self.reopen) = (Some(0), Some(model)),
                 Effect::Quit => self.exit = Some(0),
                 Effect::Suspend => suspend::suspend(&self.guard)?,
                 Effect::Redraw => self.resize()?,

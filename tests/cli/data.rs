@@ -98,3 +98,35 @@ fn score_reads_what_data_reads() {
     let reward = |value: &serde_json::Value| value["reward"].as_f64().unwrap();
     assert!((reward(&rows[0]["chosen"]) - reward(&rows[2])).abs() < 1e-5);
 }
+
+#[test]
+fn before_and_after_reads_every_format_and_names_the_users_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pairs = "question,response_a,response_b,winner\nq,x,yy,a\nq,x,y,tie\nr,one,two,b\ns,,y,a\n";
+    let table = write(&folder, "pairs.csv", pairs);
+    let model = fixture(CLASSIC);
+    let words = |file: &std::path::Path| {
+        let mut words: Vec<std::ffi::OsString> = ["before-after", "--json", "--old"].map(Into::into).into();
+        words.extend([model.clone().into(), "--new".into(), model.clone().into(), file.into()]);
+        outloud(words)
+    };
+    let run = words(&table);
+    assert_eq!(run.status, 1, "rows were left out: {}", run.stderr);
+    let found: Value = serde_json::from_str(run.stdout.trim()).unwrap();
+    assert_eq!((&found["pairs"], &found["unchanged"], &found["fixed"]), (&json!(2), &json!(2), &json!(0)));
+    assert_eq!(found["set"], json!(table));
+    let row = table.display().to_string();
+    assert!(
+        run.stderr.contains(&format!("{row}:5")) && run.stderr.contains("1 ties left out"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("0-rows.jsonl"), "{}", run.stderr);
+    let none = write(&folder, "none.csv", "question,response_a,response_b,winner\nq,x,y,tie\n");
+    let run = words(&none);
+    assert!(
+        run.status == 1 && run.stderr.contains("none.csv") && run.stderr.contains("no pairs in 1 rows"),
+        "{}",
+        run.stderr
+    );
+}

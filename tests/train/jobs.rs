@@ -15,21 +15,21 @@ use crate::common::{fixtures, pairs_file};
 
 const CONFIG: &str = "batch = 1\nmicro-batch = 1\nmax-len = 96\nshards = 1\n[schedule]\nwarmup = 0";
 
-struct Place(TempDir);
+pub struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::copy(pairs_file().path(), dir.path().join("rows.jsonl")).unwrap();
         std::fs::write(dir.path().join("config.toml"), CONFIG).unwrap();
         Self(dir)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn outloud(&self, words: &[&str]) -> Output {
+    pub fn outloud(&self, words: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_outloud"))
             .args(words)
             .current_dir(self.0.path())
@@ -39,14 +39,14 @@ impl Place {
             .unwrap()
     }
 
-    fn good(&self, words: &[&str]) -> String {
+    pub fn good(&self, words: &[&str]) -> String {
         let output = self.outloud(words);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{words:?}: {said} {}", String::from_utf8_lossy(&output.stderr));
         said
     }
 
-    fn train(&self, out: &str, steps: &str) -> Vec<String> {
+    pub fn train(&self, out: &str, steps: &str) -> Vec<String> {
         let model = fixtures().join("cloud-llama-tiny").display().to_string();
         [
             "train",
@@ -71,7 +71,7 @@ impl Place {
         .to_vec()
     }
 
-    fn start(&self, more: &[&str], out: &str, steps: &str) -> String {
+    pub fn start(&self, more: &[&str], out: &str, steps: &str) -> String {
         let train = self.train(out, steps);
         let words: Vec<&str> = ["runs", "start"]
             .into_iter()
@@ -82,7 +82,7 @@ impl Place {
         self.good(&words)
     }
 
-    fn wait(&self, out: &str, what: &str, done: impl Fn(&Path) -> bool) {
+    pub fn wait(&self, out: &str, what: &str, done: impl Fn(&Path) -> bool) {
         let (run, begun) = (self.path(out), Instant::now());
         while !done(&run) {
             assert!(begun.elapsed() < Duration::from_secs(300), "{out}: {what}; {:?}", status::read(&run));
@@ -90,7 +90,7 @@ impl Place {
         }
     }
 
-    fn steps(&self, out: &str) -> usize {
+    pub fn steps(&self, out: &str) -> usize {
         metrics::read(&self.path(out).join("metrics.jsonl")).map_or(0, |r| r.len())
     }
 }
@@ -200,6 +200,11 @@ fn runs_wait_for_their_device() {
     place.wait("first", "steps", |_| place.steps("first") > 0);
     start("second", "2");
     place.wait("second", "queue", |run| status::state(run) == State::Queued);
+    start("third", "2");
+    place.wait("third", "queue", |run| status::state(run) == State::Queued);
+    place.good(&["runs", "stop", "third"]);
+    place.wait("third", "end of waiting", |run| status::state(run) == State::Stopped);
+    assert!(place.good(&["runs", "list", "third"]).contains("before its first step"));
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(place.steps("second"), 0);
     // The first one dies: its place is free.
@@ -209,12 +214,157 @@ fn runs_wait_for_their_device() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_a_run_that_says_why() {
+    let place = Place::new();
+    let fail = |words: &[&str]| {
+        let output = place.outloud(words);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let model = fixtures().join("cloud-llama-tiny").display().to_string();
+    let run = [
+        "runs",
+        "start",
+        "--",
+        "train",
+        "--recipe",
+        "cloud",
+        "--model",
+        &model,
+        "--data",
+        "gone.jsonl",
+        "--out",
+        "a",
+    ];
+    assert!(fail(&run).contains("gone.jsonl"));
+    let shell = "shell=echo no partition of this name >&2; exit 3";
+    let run = [
+        "runs",
+        "start",
+        "--launcher",
+        "command",
+        "--set",
+        shell,
+        "--",
+        "train",
+        "--recipe",
+        "cloud",
+        "--data",
+        "rows.jsonl",
+        "--out",
+        "b",
+    ];
+    assert!(fail(&run).contains("no partition"));
+    for (run, why) in [("a", "gone.jsonl"), ("b", "exit status: 3: no partition of this name")] {
+        assert_eq!(status::state(&place.path(run)), State::Failed);
+        let listed = place.good(&["runs", "list", run]);
+        assert!(listed.starts_with("failed") && listed.contains(why), "{listed}");
+    }
+    // It can be cloned with what was wrong put right, and started again.
+    place.good(&[
+        "runs",
+        "clone",
+        "a",
+        "--out",
+        "c",
+        "--",
+        "--data",
+        "rows.jsonl",
+        "--config",
+        "config.toml",
+        "--steps",
+        "1",
+    ]);
+    place.wait("c", "end", |run| status::state(run) == State::Finished);
+    std::fs::copy(place.path("rows.jsonl"), place.path("gone.jsonl")).unwrap();
+    place.good(&["runs", "resume", "a"]);
+    place.wait("a", "begin", |run| status::state(run) != State::Failed);
+    place.good(&["runs", "stop", "a"]);
+}
+
+#[test]
+fn rows_that_hold_no_preference_are_refused_with_their_counts() {
+    let place = Place::new();
+    let model = fixtures().join("cloud-llama-tiny").display().to_string();
+    let rows = |name: &str, lines: &[&str]| std::fs::write(place.path(name), lines.join("\n")).unwrap();
+    rows(
+        "single.jsonl",
+        &[
+            r#"{"prompt":"a","completion":"x","label":true}"#,
+            r#"{"prompt":"b","completion":"y","label":true}"#,
+        ],
+    );
+    rows(
+        "both.jsonl",
+        &[
+            r#"{"prompt":"a","completion":"x","label":true}"#,
+            r#"{"prompt":"b","completion":"y","label":false}"#,
+        ],
+    );
+    rows(
+        "ties.jsonl",
+        &[r#"{"prompt":"a","chosen":"x","rejected":"x"}"#, r#"{"prompt":"b","chosen":"y","rejected":"y"}"#],
+    );
+    rows("none.jsonl", &[""]);
+    for (file, said) in [
+        ("single.jsonl", "2 rows of one answer each, all of one class: 2 good, 0 bad"),
+        ("both.jsonl", "1 good, 1 bad, and no prompt with both"),
+        ("ties.jsonl", "all of them ties"),
+        ("none.jsonl", "no rows"),
+    ] {
+        let words =
+            ["train", "--recipe", "classic", "--model", &model, "--data", file, "--out", "run", "--dry-run"];
+        let output = place.outloud(&words);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && err.contains(said), "{file}: {err}");
+        assert!(!place.path("run").exists());
+    }
+}
+
+#[test]
+fn a_prompt_of_another_file_that_is_held_out_is_not_learned_from() {
+    let place = Place::new();
+    let model = fixtures().join("cloud-llama-tiny").display().to_string();
+    let pair = |prompt: &str, chosen: &str| {
+        format!("{{\"prompt\":{prompt},\"chosen\":\"{chosen}\",\"rejected\":\"no\"}}\n")
+    };
+    std::fs::write(place.path("a.jsonl"), pair("\"one\"", "x") + &pair("\"two\"", "x")).unwrap();
+    // The same prompt as a chat, with other answers.
+    let chat = r#"[{"role":"user","content":"two"}]"#;
+    std::fs::write(place.path("b.jsonl"), pair(chat, "z")).unwrap();
+    let words = [
+        "train",
+        "--recipe",
+        "classic",
+        "--model",
+        &model,
+        "--data",
+        "a.jsonl",
+        "--valid",
+        "b.jsonl",
+        "--out",
+        "run",
+        "--dry-run",
+    ];
+    let output = place.outloud(&words);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        err.contains("a.jsonl:2") && err.contains("1 rows whose prompt is also among those held out"),
+        "{err}"
+    );
+}
+
+#[test]
 fn a_dry_run_makes_nothing() {
     let place = Place::new();
     let mut words = place.train("run", "7");
     words.push("--dry-run".into());
     let said = place.good(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(said.contains("memory about") && said.contains("7 steps of about"), "{said}");
+    // What will be cut is counted before anything begins.
+    std::fs::write(place.path("config.toml"), CONFIG.replace("max-len = 96", "max-len = 70")).unwrap();
+    let said = place.good(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(said.contains("rows are longer than 70 tokens and are cut"), "{said}");
     assert!(!place.path("run").exists());
 }
 

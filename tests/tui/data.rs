@@ -1,5 +1,6 @@
 //! The Data screen: keys, on real rows of a file and the scripted engine.
 
+use outloud::app::teach::{CHOSEN, Field, Picked};
 use outloud::app::{DataPane, Layer, Msg, Phase, Screen};
 use outloud::browse::{Ask, News, Worker};
 use outloud::data::{Dataset, Options, Source};
@@ -143,6 +144,36 @@ fn chosen_rows_are_critiqued_in_the_background() {
         stage.state.note.as_ref().unwrap().contains("3 rows are critiqued, 6 answers failed"),
         "{:?}",
         stage.state.note
+    );
+}
+
+#[test]
+fn what_is_chosen_or_shown_goes_to_the_train_dialog() {
+    let dialog = |stage: &Stage| match stage.state.layers.last() {
+        Some(Layer::Train(form)) => (form.get(Field::Data).to_owned(), form.picked.clone()),
+        other => panic!("{other:?}"),
+    };
+    let mut stage = stage();
+    stage.state.teach.files = vec!["/rows.jsonl".into()];
+    assert!(stage.text(160, 45).contains("train"), "the footer names the key");
+    // All rows: the file itself.
+    stage.press("ctrl-t");
+    assert_eq!((stage.state.screen, dialog(&stage)), (Screen::Teach, ("/rows.jsonl".into(), None)));
+    // A filter: what is shown.
+    stage.press("esc g d f").press("'steps_>=_3' enter").work();
+    let shown: Vec<u32> = (0..stage.state.data.len()).filter_map(|at| stage.state.data.row(at)).collect();
+    assert!(!shown.is_empty() && shown.len() < 40);
+    stage.press("ctrl-t");
+    assert_eq!(dialog(&stage), (CHOSEN.into(), Some(Picked::Rows(shown.clone()))));
+    // Chosen ones among them.
+    stage.press("esc g d g g space space ctrl-t");
+    assert_eq!(dialog(&stage), (CHOSEN.into(), Some(Picked::Rows(shown[..2].to_vec()))));
+    let Some(Layer::Train(form)) = stage.state.layers.last() else { panic!() };
+    // Two rows: many passes, none held out, and no step at a rate of 0.
+    let words = form.words(&["r.jsonl".into()], std::path::Path::new("/r")).join(" ");
+    assert!(
+        words.contains("--epochs 20") && words.contains("--warmup 0") && !words.contains("--held-out"),
+        "{words}"
     );
 }
 

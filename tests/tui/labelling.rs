@@ -326,6 +326,55 @@ fn marked_pairs_are_labelled_together_with_one_undo() {
 }
 
 #[test]
+fn labels_go_to_the_train_dialog_all_or_those_of_marked_pairs() {
+    use outloud::app::teach::{CHOSEN, Field, Form, Picked};
+    let dialog = |desk: &Desk| match desk.stage.state.layers.last() {
+        Some(Layer::Train(form)) => (**form).clone(),
+        other => panic!("{other:?}"),
+    };
+    let rows = |form: &Form| form.get(Field::Data).to_owned();
+    let mut desk = Desk::open("ana", Vec::new());
+    desk.press("1 1 ctrl-t");
+    assert_eq!((rows(&dialog(&desk)), dialog(&desk).picked), ("labels".to_owned(), None));
+    desk.press("esc g l l g g v esc");
+    assert!(desk.stage.state.layers.is_empty() && desk.stage.state.desk.marked.len() == 1);
+    desk.press("ctrl-t");
+    let form = dialog(&desk);
+    assert_eq!(rows(&form), CHOSEN);
+    let Some(Picked::Pairs(pairs)) = &form.picked else { panic!("{form:?}") };
+    let first = &desk.stage.state.examples[desk.stage.state.desk.queue[0]];
+    assert_eq!((pairs.len(), &pairs[0].0), (1, &first.prompt));
+}
+
+#[test]
+fn a_kept_model_is_an_event_of_the_session() {
+    use outloud::app::teach::News;
+    use outloud::session::{Event, Model};
+    let mut desk = Desk::open("ana", Vec::new());
+    let lineage = serde_json::json!({"run": "/runs/run-1", "base": {"model": "demo", "fingerprint": "0123456789abcdef"},
+        "data": {"sha256": "fedcba9876543210"}});
+    let model = |kept| Model {
+        name: "better".into(),
+        kept,
+        folder: "models/better".into(),
+        lineage: lineage.clone(),
+    };
+    desk.stage.send(Msg::Runs(Box::new(News::Model(Box::new(model(true))))));
+    desk.save();
+    let told = |desk: &Desk| desk.stage.state.desk.book.models()["better"].value.describe();
+    assert_eq!(told(&desk), "kept, run /runs/run-1, base demo (0123456789ab), data fedcba987654");
+    desk.stage.send(Msg::Runs(Box::new(News::Model(Box::new(model(false))))));
+    desk.save();
+    assert!(told(&desk).starts_with("dropped"));
+    let kinds: Vec<&str> = desk.stage.state.desk.book.entries().map(|e| e.event.kind()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "model").count(), 2);
+    // It comes back from the journal as it was written.
+    let event = Event::Model(Box::new(model(true)));
+    let text = serde_json::to_string(&event).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+}
+
+#[test]
 fn critiques_are_reviewed_by_sentence_corrected_and_written() {
     let mut desk = Desk::open("ana", Vec::new());
     desk.stage.play();

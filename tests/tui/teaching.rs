@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use outloud::app::teach::{Ask, Field, Form, News, Plan, Record, Run, RunState, Sample};
+use outloud::app::teach::{
+    Ask, FIELDS, Field, Form, KeptModel, News, Place, Plan, Record, Run, RunState, Sample,
+};
 use outloud::app::{Effect, Layer, Msg, Screen};
 use outloud::train::run::Evaluated;
 use outloud::widgets::Depth;
@@ -78,6 +80,19 @@ fn asked(stage: &Stage) -> Vec<Ask> {
     .collect()
 }
 
+fn places() -> Vec<Place> {
+    let place = |name: &str, about: &str, missing: &[&str]| Place {
+        name: name.into(),
+        about: about.into(),
+        missing: missing.iter().map(|m| (*m).to_owned()).collect(),
+    };
+    vec![
+        place("local", "a process on this machine", &[]),
+        place("ssh", "a process on another machine", &[]),
+        place("slurm", "a Slurm job", &["sbatch"]),
+    ]
+}
+
 /// Three runs, the first at work with twenty steps and two evaluations.
 fn teach() -> Stage {
     let mut stage = Stage::finished();
@@ -85,7 +100,7 @@ fn teach() -> Stage {
     let mut failed = run("run-2", RunState::Failed, 12, 40);
     failed.message = "step 12: loss NaN, gradient norm NaN; expected finite numbers".into();
     let all = vec![run("run-3", RunState::Running, 20, 40), failed, run("run-1", RunState::Finished, 40, 40)];
-    tell(&mut stage, News::Here("/runs".into(), Vec::new()));
+    tell(&mut stage, News::Here("/runs".into(), Vec::new(), places()));
     tell(&mut stage, News::Runs(all));
     tell(&mut stage, News::Records("/runs/run-3".into(), 0, (1..=20).map(record).collect()));
     tell(&mut stage, News::Records("/runs/run-1".into(), 0, (1..=40).map(record).collect()));
@@ -234,4 +249,68 @@ fn snapshots() {
         News::Planned(Ok("memory about 556 MiB: weights 4; 12 steps of about 3.48 s, 42 s in all".into())),
     );
     insta::assert_snapshot!("teach-dialog-80x24", stage.text(80, 24));
+}
+
+#[test]
+fn a_launcher_is_chosen_in_the_dialog_with_its_values() {
+    let mut stage = teach();
+    stage.press("n");
+    let Some(Layer::Train(form)) = stage.state.layers.last() else { panic!() };
+    let down = FIELDS.iter().filter(|f| form.counts(**f)).position(|f| *f == Field::Launcher).unwrap();
+    stage.press(&"down ".repeat(down));
+    stage.press("right right");
+    assert!(
+        matches!(&stage.state.teach.plan, Plan::Refused(why) if why.contains("sbatch")),
+        "{:?}",
+        stage.state.teach.plan
+    );
+    assert!(stage.text(80, 24).contains("not on this machine: sbatch"));
+    stage.press("left down 'host=gpu1' ctrl-s");
+    let Some(Ask::Start(form)) = asked(&stage).pop() else { panic!("{:?}", asked(&stage)) };
+    assert_eq!((form.get(Field::Launcher), form.set_values().unwrap()["host"].as_str()), ("ssh", "gpu1"));
+    // A clone has them too.
+    let mut run = run("run-9", RunState::Finished, 1, 1);
+    run.launcher = ("ssh".into(), vec![("host".into(), "gpu1".into()), ("options".into(), "-p 22".into())]);
+    tell(&mut stage, News::Runs(vec![run]));
+    stage.press("c");
+    let Some(Layer::Train(form)) = stage.state.layers.last() else { panic!() };
+    assert_eq!((form.get(Field::Launcher), form.set_values().unwrap()["options"].as_str()), ("ssh", "-p 22"));
+}
+
+#[test]
+fn a_kept_model_is_in_the_list_and_loads_beside() {
+    let mut stage = teach();
+    stage.effects.clear();
+    stage.press("g m");
+    assert_eq!(asked(&stage), [Ask::Models]);
+    assert!(stage.text(80, 24).contains("none yet: K"));
+    let model = |name: &str| KeptModel {
+        name: name.into(),
+        path: PathBuf::from("/s/models").join(name),
+        about: "kept, run /runs/run-1, base demo".into(),
+    };
+    tell(&mut stage, News::Models(vec![model("better"), model("worse")]));
+    let screen = stage.text(80, 24);
+    assert!(screen.contains("better") && screen.contains("base demo"), "{screen}");
+    stage.effects.clear();
+    stage.press("j X X");
+    assert_eq!(asked(&stage), [Ask::DropModel("/s/models/worse".into())]);
+    stage.press("k enter");
+    assert_eq!(stage.state.screen, Screen::Compare);
+    assert!(
+        stage
+            .effects
+            .iter()
+            .any(|e| matches!(e, Effect::Send(r) if format!("{r:?}").contains("/s/models/better")))
+    );
+    stage.press("g m o");
+    assert!(matches!(stage.effects.last(), Some(Effect::Reopen(path)) if path.ends_with("better")));
+}
+
+#[test]
+fn memory_has_a_chart_of_its_own() {
+    let mut stage = teach();
+    stage.press("enter h");
+    let screen = stage.text(100, 30);
+    assert!(screen.contains("memory, MiB at most") && screen.contains("470"), "{screen}");
 }

@@ -40,7 +40,7 @@ const fn line(name: &'static str, tint: Tint, value: fn(&Record) -> Option<f64>)
 }
 
 /// All curves, in the order they are shown.
-pub const CURVES: [Curve; 8] = [
+pub const CURVES: [Curve; 9] = [
     Curve {
         title: "loss",
         log: true,
@@ -94,6 +94,11 @@ pub const CURVES: [Curve; 8] = [
         title: "tokens/s",
         log: false,
         lines: &[line("tokens_per_second", Tint::Train, |r| Some(r.tokens_per_second))],
+    },
+    Curve {
+        title: "memory, MiB at most",
+        log: false,
+        lines: &[line("peak_mib", Tint::Train, |r| r.peak_mib)],
     },
 ];
 

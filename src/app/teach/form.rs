@@ -1,6 +1,9 @@
-//! The Train dialog: what is to be trained, from what, how; as words of `outloud train`.
+//! The Train dialog: what is to be trained, from what, how, where; as words of `outloud train` for a launcher.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use crate::checkpoint::Prompt;
 
 /// Settings of the dialog, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub enum Field {
     Rate,
     /// Where to compute.
     Device,
+    /// By which launcher.
+    Launcher,
+    /// Values for it.
+    Set,
     /// At once, or when the device is free.
     When,
     /// Name of the run.
@@ -34,7 +41,7 @@ pub enum Field {
 }
 
 /// All fields.
-pub const FIELDS: [Field; 13] = [
+pub const FIELDS: [Field; 15] = [
     Field::Recipe,
     Field::Weights,
     Field::Rank,
@@ -45,6 +52,8 @@ pub const FIELDS: [Field; 13] = [
     Field::Steps,
     Field::Rate,
     Field::Device,
+    Field::Launcher,
+    Field::Set,
     Field::When,
     Field::Name,
     Field::More,
@@ -64,6 +73,8 @@ impl Field {
             Self::Steps => "steps",
             Self::Rate => "rate",
             Self::Device => "device",
+            Self::Launcher => "where",
+            Self::Set => "values",
             Self::When => "when",
             Self::Name => "name",
             Self::More => "more",
@@ -93,13 +104,19 @@ impl Field {
             Self::Rank => "of the low-rank products; 16 is usual",
             Self::Model => "a checkpoint folder, demo, or a result/ of another run",
             Self::Data => {
-                "a file of rows; `labels`: those of this session; `stories:N`: N rows of the demo's stories"
+                "a file of rows; `labels`: those of this session; `chosen`: what was chosen in Data or Label; `stories:N`: N rows of the demo's stories"
             }
             Self::HeldOut => "share of the prompts (by their hash) that are only looked at; 0: none",
             Self::Epochs => "passes over the rows",
             Self::Steps => "in place of epochs; empty: as many as the epochs need",
             Self::Rate => "peak learning rate; empty: the recipe's (1e-5, LoRA 1e-4)",
             Self::Device => "where it computes",
+            Self::Launcher => {
+                "how it is started: each is a small TOML file, and yours in `launchers/` count too"
+            }
+            Self::Set => {
+                "for the launcher: NAME=VALUE ..., a value with spaces in quotes, such as options='--gres=gpu:1 -p big'"
+            }
             Self::When => "runs that wait start one after the other",
             Self::Name => "of the run's folder",
             Self::More => "further words of `outloud train`, such as --config FILE --seed 3 --eval-every 20",
@@ -121,14 +138,57 @@ pub enum Plan {
     Refused(String),
 }
 
-/// The dialog.
+/// A launcher that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub about: String,
+    /// Programs it needs that are not on this machine.
+    pub missing: Vec<String>,
+}
+
+/// What the word `chosen` stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Picked {
+    /// Rows of the opened files, by index among the good ones.
+    Rows(Vec<u32>),
+    /// Labelled pairs: prompt and both answers.
+    Pairs(Vec<(Prompt, [String; 2])>),
+}
+
+impl Picked {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Pairs(pairs) => pairs.len(),
+        }
+    }
+
+    /// None.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The word for what was chosen on a screen.
+pub const CHOSEN: &str = "chosen";
+const LOCAL: &str = "local";
+
+/// The dialog.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Form {
     /// The field with the cursor.
     pub field: Field,
     values: Vec<String>,
     /// The run it was cloned from.
     pub from: Option<PathBuf>,
+    /// What was chosen on the screen it was opened from.
+    pub picked: Option<Picked>,
+    /// The launchers there are.
+    pub places: Vec<Place>,
     /// The values that were last estimated.
     pub planned: Option<Vec<String>>,
 }
@@ -145,11 +205,12 @@ impl Form {
                 Field::HeldOut => "0.1",
                 Field::Epochs => "1",
                 Field::Name => name,
+                Field::Launcher => LOCAL,
                 other => other.choices().first().copied().unwrap_or_default(),
             })
             .map(str::to_owned)
             .collect();
-        Self { field: Field::Recipe, values, from: None, planned: None }
+        Self { field: Field::Recipe, values, from: None, picked: None, places: Vec::new(), planned: None }
     }
 
     /// As a run was started, under another name.
@@ -212,7 +273,11 @@ impl Form {
 
     /// Whether a field has a say.
     pub fn counts(&self, field: Field) -> bool {
-        field != Field::Rank || self.get(Field::Weights) == "LoRA"
+        match field {
+            Field::Rank => self.get(Field::Weights) == "LoRA",
+            Field::Set => self.get(Field::Launcher) != LOCAL,
+            _ => true,
+        }
     }
 
     /// To another field.
@@ -224,34 +289,82 @@ impl Form {
         }
     }
 
+    /// What can be chosen for a field; empty where text is typed.
+    pub fn choices(&self, field: Field) -> Vec<&str> {
+        match field {
+            Field::Launcher if self.places.is_empty() => vec![LOCAL],
+            Field::Launcher => self.places.iter().map(|place| place.name.as_str()).collect(),
+            other => other.choices().to_vec(),
+        }
+    }
+
+    /// What the field with the cursor is for; of a launcher what it is, and what it lacks here.
+    pub fn about(&self) -> String {
+        let place = self.places.iter().find(|place| place.name == self.get(Field::Launcher));
+        match (self.field, place) {
+            (Field::Launcher | Field::Set, Some(place)) if !place.missing.is_empty() => {
+                format!("{} (not on this machine: {})", place.about, place.missing.join(", "))
+            }
+            (Field::Launcher | Field::Set, Some(place)) => format!("{}; {}", place.about, self.field.about()),
+            (Field::Data, _) if self.get(Field::Data) == CHOSEN => {
+                format!(
+                    "{} that were chosen; {}",
+                    self.picked.as_ref().map_or(0, Picked::len),
+                    Field::Data.about()
+                )
+            }
+            (field, _) => field.about().to_owned(),
+        }
+    }
+
+    /// The launcher's values.
+    ///
+    /// # Errors
+    /// A word that is none.
+    pub fn set_values(&self) -> Result<BTreeMap<String, String>, String> {
+        if !self.counts(Field::Set) {
+            return Ok(BTreeMap::new());
+        }
+        words_of(self.get(Field::Set))?
+            .into_iter()
+            .map(|word| match word.split_once('=') {
+                Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+                _ => Err(format!("`{word}`: expected NAME=VALUE")),
+            })
+            .collect()
+    }
+
     /// Another choice of the field with the cursor.
     pub fn turn(&mut self, by: isize) {
-        let choices = self.field.choices();
+        let choices = self.choices(self.field);
         if choices.is_empty() {
             return;
         }
         let at = choices.iter().position(|c| *c == self.get(self.field)).unwrap_or(0) as isize;
-        if let Some(choice) = choices.get((at + by).rem_euclid(choices.len() as isize) as usize) {
-            self.set(self.field, choice);
+        let choice =
+            choices.get((at + by).rem_euclid(choices.len() as isize) as usize).map(|c| (*c).to_owned());
+        if let Some(choice) = choice {
+            self.set(self.field, &choice);
         }
     }
 
     /// Adds what was typed to the field with the cursor, or (a choice) takes the next one that begins with it.
     pub fn insert(&mut self, text: &str) {
-        let choices = self.field.choices();
+        let choices = self.choices(self.field);
         if choices.is_empty() {
             let whole = format!("{}{text}", self.get(self.field));
             self.set(self.field, &whole);
-        } else if let Some(choice) =
-            choices.iter().find(|c| c.to_lowercase().starts_with(&text.to_lowercase()))
-        {
-            self.set(self.field, choice);
+            return;
+        }
+        let found = choices.iter().find(|c| c.to_lowercase().starts_with(&text.to_lowercase()));
+        if let Some(choice) = found.map(|c| (*c).to_owned()) {
+            self.set(self.field, &choice);
         }
     }
 
     /// Takes the last character of a typed field away.
     pub fn backspace(&mut self) {
-        if self.field.choices().is_empty() {
+        if self.choices(self.field).is_empty() {
             let mut text = self.get(self.field).to_owned();
             text.pop();
             self.set(self.field, &text);
@@ -266,7 +379,22 @@ impl Form {
     }
 
     /// What is wrong with it, if anything can be seen from here.
-    pub fn fault(&self) -> Option<(Field, &'static str)> {
+    pub fn fault(&self) -> Option<(Field, String)> {
+        let place = self.places.iter().find(|place| place.name == self.get(Field::Launcher));
+        if let Some(place) = place.filter(|place| !place.missing.is_empty()) {
+            let lacks = place.missing.join(", ");
+            return Some((
+                Field::Launcher,
+                format!("{} needs what is not on this machine: {lacks}", place.name),
+            ));
+        }
+        if let Err(why) = self.set_values() {
+            return Some((Field::Set, why));
+        }
+        self.simple_fault().map(|(field, what)| (field, what.to_owned()))
+    }
+
+    fn simple_fault(&self) -> Option<(Field, &'static str)> {
         let number = |field| self.get(field).trim().parse::<f64>().ok();
         let name = self.get(Field::Name).trim();
         if self.get(Field::Data).trim().is_empty() {
@@ -326,6 +454,27 @@ impl Form {
     }
 }
 
+/// Words as a shell reads them: spaces part them, quotes hold them together.
+fn words_of(text: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, _) if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    match quote {
+        Some(open) => Err(format!("a quote {open} that is not closed")),
+        None => Ok(words),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,6 +511,33 @@ mod tests {
             form.set(field, text);
             assert_eq!(form.fault().map(|f| f.0), Some(field));
         }
+    }
+
+    #[test]
+    fn values_of_a_launcher_hold_together_in_quotes() {
+        let mut form = Form::new("demo", "rows.jsonl", "a");
+        let place = |name: &str, missing: &[&str]| Place {
+            name: name.into(),
+            about: String::new(),
+            missing: missing.iter().map(|m| (*m).to_owned()).collect(),
+        };
+        form.places = vec![place("local", &[]), place("ssh", &[]), place("slurm", &["sbatch"])];
+        assert!(!form.counts(Field::Set));
+        form.field = Field::Launcher;
+        form.turn(1);
+        assert_eq!(form.get(Field::Launcher), "ssh");
+        form.set(Field::Set, "host=gpu1 options='-p 2222 -i key'");
+        let values = form.set_values().unwrap();
+        assert_eq!((values["host"].as_str(), values["options"].as_str()), ("gpu1", "-p 2222 -i key"));
+        assert_eq!(form.fault(), None);
+        for (text, why) in [("host", "NAME=VALUE"), ("a='b", "not closed")] {
+            form.set(Field::Set, text);
+            let fault = form.fault().unwrap();
+            assert!(fault.0 == Field::Set && fault.1.contains(why), "{fault:?}");
+        }
+        form.set(Field::Set, "");
+        form.turn(1);
+        assert!(form.fault().unwrap().1.contains("sbatch"));
     }
 
     #[test]

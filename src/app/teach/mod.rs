@@ -7,7 +7,7 @@ mod judged;
 use std::path::{Path, PathBuf};
 
 pub use curves::{CURVES, Curve, Line, Tint, smoothed};
-pub use form::{FIELDS, Field, Form, Plan};
+pub use form::{CHOSEN, FIELDS, Field, Form, Picked, Place, Plan};
 pub use judged::{Judged, Set, Show};
 
 pub use crate::eval::before_after::{Change, Comparison, Pair};
@@ -45,6 +45,8 @@ pub struct Run {
     pub host: String,
     /// Words it was started with; empty where it was not started as a job.
     pub words: Vec<String>,
+    /// The launcher it was started by, and the values for it.
+    pub launcher: (String, Vec<(String, String)>),
     /// Memory and time as estimated before, and as the first steps corrected them.
     pub estimate: Option<String>,
     /// See `estimate`.
@@ -74,6 +76,7 @@ impl Run {
             eta_s: None,
             host: String::new(),
             words: Vec::new(),
+            launcher: ("local".into(), Vec::new()),
             estimate: None,
             corrected: None,
             kept: None,
@@ -91,7 +94,12 @@ impl Run {
     pub fn can_resume(&self) -> bool {
         matches!(
             self.state,
-            RunState::Paused | RunState::Dead | RunState::Failed | RunState::Silent | RunState::New
+            RunState::Paused
+                | RunState::Dead
+                | RunState::Failed
+                | RunState::Silent
+                | RunState::New
+                | RunState::Stopped
         )
     }
 
@@ -107,6 +115,7 @@ impl Run {
             RunState::Paused => "paused",
             RunState::Dead => "dead",
             RunState::Silent => "silent",
+            RunState::Stopped => "stopped",
             RunState::Finished if has("overfitting") => "overfit",
             RunState::Finished if has("stopped at") => "stopped",
             RunState::Finished => "done",
@@ -136,6 +145,7 @@ impl Run {
             RunState::Silent => format!("on {}, not heard of for long: dead, or cut off", self.host),
             RunState::Finished => format!("finished{why}"),
             RunState::Failed => format!("failed{why}"),
+            RunState::Stopped => format!("{}; r puts it back", self.message),
         }
     }
 
@@ -207,6 +217,12 @@ pub struct Teach {
     pub folder: Option<PathBuf>,
     /// Rows of the opened files.
     pub files: Vec<PathBuf>,
+    /// The launchers there are.
+    pub places: Vec<Place>,
+    /// The session's models: those that were kept.
+    pub models: Vec<KeptModel>,
+    /// What is still to be written into the session, which is being opened.
+    pub unsaid: Vec<crate::session::Model>,
 }
 
 /// Weights of what was before, for smoothing.
@@ -247,6 +263,17 @@ impl Teach {
     }
 }
 
+/// A model of the session's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptModel {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it came from, in a line.
+    pub about: String,
+}
+
 /// What is asked of the thread that looks after runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
@@ -270,6 +297,10 @@ pub enum Ask {
     Keep(PathBuf, String),
     /// Remove a run's folder.
     Drop(PathBuf),
+    /// Which models were kept.
+    Models,
+    /// Remove a kept model.
+    DropModel(PathBuf),
     /// Give up what is being judged or estimated.
     Cancel,
 }
@@ -277,8 +308,8 @@ pub enum Ask {
 /// What the thread that looks after runs tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
-    /// Where runs of this session are, and the files of the opened rows.
-    Here(PathBuf, Vec<PathBuf>),
+    /// Where runs of this session are, the files of the opened rows, the launchers there are.
+    Here(PathBuf, Vec<PathBuf>, Vec<Place>),
     /// The runs there are now, in order; what they measured and wrote comes on its own.
     Runs(Vec<Run>),
     /// Records of a run from this place on; what was there from it is gone.
@@ -293,6 +324,10 @@ pub enum News {
     Judging(String),
     /// Both models over the same rows.
     Judged(std::result::Result<Vec<Set>, String>),
+    /// The session's models.
+    Models(Vec<KeptModel>),
+    /// A model was kept, or dropped: for the session's journal.
+    Model(Box<crate::session::Model>),
     /// Something to be said.
     Note(String),
 }

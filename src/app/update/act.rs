@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{compare, copy, data, edit, entry, find, jobs, label, ready, takes, teach, tokens};
+use super::{
+    compare, copy, data, edit, entry, find, jobs, label, models, ready, takes, teach, tokens, train,
+};
 use crate::app::{
     Action, Effect, Field, Focus, Help, Layer, LineFor, Page, Paint, Palette, Part, Screen, Series, State,
     Steer, TakeList, TextBox,
@@ -220,7 +222,9 @@ fn everywhere(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Copy => return copy::pane(state),
         Action::CopyRow => return copy::row(state),
         Action::ShowTeach => return teach::show(state),
-        Action::NewRun => return teach::open_form(state),
+        Action::NewRun => return train::open(state),
+        Action::TrainRows => return train::open_chosen(state),
+        Action::ShowModels => return models::show(state),
         Action::ShowData => return data::show(state),
         Action::ShowAll => return vec![Effect::ShowAll],
         Action::NextTheme => return vec![Effect::NextTheme],

@@ -84,7 +84,7 @@ pub(super) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
             palette.picked = 0;
         }
         Some(Layer::Search(_)) => super::find::paste(state, &text),
-        Some(Layer::Train(_)) => super::teach::paste(state, &text),
+        Some(Layer::Train(_)) => super::train::paste(state, &text),
         Some(_) => {}
         None => state.note = Some("n opens a new example to paste into, a the answer, e the critique".into()),
     }

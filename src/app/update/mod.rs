@@ -13,10 +13,12 @@ mod find;
 mod jobs;
 mod kept;
 mod label;
+mod models;
 mod mouse;
 mod takes;
 mod teach;
 mod tokens;
+mod train;
 
 use super::keymap::Lookup;
 use super::{Anchor, Change, Effect, Key, Layer, ModelState, Msg, Page, Screen, State};
@@ -99,7 +101,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Session(pen) => {
             label::session(state, pen);
-            Vec::new()
+            models::session(state)
         }
         Msg::Journal(entries, all) => label::journal(state, entries, all),
         Msg::Adopted(take, name) => label::adopted(state, take, name),
@@ -168,7 +170,7 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 return Vec::new();
             }
             match state.layers.last() {
-                Some(Layer::Train(_)) => teach::type_key(state, key),
+                Some(Layer::Train(_)) => train::type_key(state, key),
                 Some(Layer::Entry(_) | Layer::Edit(_) | Layer::Writing(_)) => entry::type_key(state, key),
                 Some(Layer::Line(_)) => entry::type_line(state, key),
                 Some(Layer::Palette(_)) => entry::type_palette(state, key),

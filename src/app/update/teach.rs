@@ -2,19 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{act, compare};
-use crate::app::teach::{Ask, CURVES, Field, Form, Judged, News, Plan, Run, RunState, SMOOTH, TeachPane};
+use super::{act, compare, train};
+use crate::app::teach::{Ask, CURVES, Judged, News, Plan, Run, RunState, SMOOTH, TeachPane};
 use crate::app::{
-    Action, Answers, Code, Effect, Example, Key, Layer, Line, LineFor, ModelState, Origin, Page, Screen,
-    Side, State, Versus,
+    Action, Answers, Effect, Example, Layer, Line, LineFor, ModelState, Origin, Page, Screen, Side, State,
+    Versus,
 };
 use crate::engine::ModelSource;
 
-/// Of fewer labels none is held out unless asked for, there would be next to nothing on that side; and one pass over them
-/// would be a step or two.
-const FEW_LABELS: usize = 30;
-
-fn ask(what: Ask) -> Vec<Effect> {
+pub(super) fn ask(what: Ask) -> Vec<Effect> {
     vec![Effect::Runs(Box::new(what))]
 }
 
@@ -28,7 +24,8 @@ pub(super) fn show(state: &mut State) -> Vec<Effect> {
 /// What an action means on this screen; `None`: nothing of its own.
 pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
     match state.layers.last() {
-        Some(Layer::Train(_)) => return form(state, action),
+        Some(Layer::Train(_)) => return train::form(state, action),
+        Some(Layer::Models(_)) => return super::models::act(state, action),
         Some(Layer::Judged) => return judged(state, action),
         Some(_) => return None,
         None => {}
@@ -55,8 +52,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
                 run.word()
             )),
         }),
-        Action::NewRun => open_form(state),
-        Action::CloneRun => clone(state),
+        Action::NewRun => train::open(state),
+        Action::CloneRun => train::clone(state),
         Action::OverlayRun => {
             if let Some(path) = state.teach.run().map(|run| run.path.clone()) {
                 match state.teach.over.iter().position(|p| *p == path) {
@@ -207,143 +204,6 @@ fn detail(state: &mut State) {
     lines.extend(run.kept.iter().map(|name| format!("kept as {name}")));
     let title = run.name.clone();
     state.layers.push(Layer::Detail(Page::new(title, lines.join("\n"))));
-}
-
-// -- the Train dialog
-
-/// A name no run has yet.
-fn fresh_name(state: &State, base: &str) -> String {
-    let taken = |name: &str| {
-        state.teach.runs.iter().any(|run| run.name == name || run.name.starts_with(&format!("{name}/")))
-    };
-    let stem = base.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
-    let stem = if stem.is_empty() { "run" } else { stem };
-    (1..).map(|n| format!("{stem}-{n}")).find(|name| !taken(name)).unwrap_or_default()
-}
-
-pub(super) fn open_form(state: &mut State) -> Vec<Effect> {
-    let name = fresh_name(state, "run");
-    let form = match state.teach.form.clone() {
-        Some(mut form) => {
-            form.set(Field::Name, &name);
-            form
-        }
-        None => {
-            let model = match &state.source {
-                ModelSource::Bundled(which) => which.name().to_owned(),
-                ModelSource::Folder(path) => path.display().to_string(),
-            };
-            let files = state.teach.files.iter().map(|file| file.display().to_string());
-            let data = files.collect::<Vec<_>>().join(" ");
-            let demo = data.is_empty() && state.source == ModelSource::DEMO;
-            // What was just labelled is what one wants to teach.
-            let labelled = state.desk.tally().submitted;
-            let data = match (labelled, demo) {
-                (1.., _) => "labels",
-                (0, true) => "stories:200",
-                (0, false) => &data,
-            };
-            let mut form = Form::new(&model, data, &name);
-            if (1..FEW_LABELS).contains(&labelled) {
-                form.set(Field::HeldOut, "0");
-                form.set(Field::Epochs, "20");
-            }
-            form
-        }
-    };
-    push_form(state, form)
-}
-
-fn clone(state: &mut State) -> Vec<Effect> {
-    let Some((name, words, path)) =
-        state.teach.run().map(|r| (r.name.clone(), r.words.clone(), r.path.clone()))
-    else {
-        state.note = Some("no run to clone: n sets one up".into());
-        return Vec::new();
-    };
-    if words.is_empty() {
-        state.note = Some(format!("{name} was not started as a job: nobody wrote its words down"));
-        return Vec::new();
-    }
-    let fresh = fresh_name(state, name.split('/').next().unwrap_or(&name));
-    push_form(state, Form::cloned(&words, &path, &fresh))
-}
-
-fn push_form(state: &mut State, mut form: Form) -> Vec<Effect> {
-    form.planned = None;
-    state.screen = Screen::Teach;
-    state.layers.push(Layer::Train(Box::new(form)));
-    state.teach.plan = Plan::Unknown;
-    let mut effects = ask(Ask::Watch(true));
-    effects.extend(plan(state));
-    effects
-}
-
-/// Asks what the settings would take, if they have changed.
-fn plan(state: &mut State) -> Vec<Effect> {
-    let Some(Layer::Train(form)) = state.layers.last_mut() else { return Vec::new() };
-    if !form.take_change() {
-        return Vec::new();
-    }
-    if let Some((field, what)) = form.fault() {
-        state.teach.plan = Plan::Refused(format!("{}: {what}", field.title()));
-        return ask(Ask::Cancel);
-    }
-    state.teach.plan = Plan::Asked;
-    ask(Ask::Plan(form.clone()))
-}
-
-fn form(state: &mut State, action: Action) -> Option<Vec<Effect>> {
-    let Some(Layer::Train(form)) = state.layers.last_mut() else { return None };
-    match action {
-        Action::Up => form.step(-1),
-        Action::Down | Action::OtherField => form.step(1),
-        Action::Left => form.turn(-1),
-        Action::Right => form.turn(1),
-        Action::Undo => form.set(form.field, ""),
-        Action::Submit => return Some(submit(state)),
-        Action::Close => {
-            if let Some(Layer::Train(form)) = state.layers.pop() {
-                state.teach.form = Some(*form).filter(|form| form.from.is_none());
-            }
-            return Some(ask(Ask::Cancel));
-        }
-        _ => return None,
-    }
-    Some(plan(state))
-}
-
-fn submit(state: &mut State) -> Vec<Effect> {
-    let Some(Layer::Train(form)) = state.layers.last_mut() else { return Vec::new() };
-    if let Some((field, what)) = form.fault() {
-        form.field = field;
-        state.note = Some(format!("{}: {what}", field.title()));
-        return Vec::new();
-    }
-    let form = form.clone();
-    state.layers.pop();
-    state.note = Some(format!("{} is being started …", form.get(Field::Name)));
-    state.teach.form = Some((*form).clone()).filter(|form| form.from.is_none());
-    ask(Ask::Start(form))
-}
-
-/// A key of the dialog that is bound to nothing.
-pub(super) fn type_key(state: &mut State, key: Key) -> Vec<Effect> {
-    if let Some(Layer::Train(form)) = state.layers.last_mut() {
-        match key.code {
-            Code::Char(c) if !key.ctrl && !key.alt => form.insert(&c.to_string()),
-            Code::Backspace => form.backspace(),
-            _ => {}
-        }
-    }
-    Vec::new()
-}
-
-/// A paste into the dialog.
-pub(super) fn paste(state: &mut State, text: &str) {
-    if let Some(Layer::Train(form)) = state.layers.last_mut() {
-        form.insert(text.lines().next().unwrap_or_default().trim());
-    }
 }
 
 // -- before and after, keep, drop
@@ -508,7 +368,14 @@ fn is_source(source: &ModelSource, base: &str) -> bool {
 pub(super) fn news(state: &mut State, news: News) -> Vec<Effect> {
     let teach = &mut state.teach;
     match news {
-        News::Here(folder, files) => (teach.folder, teach.files) = (Some(folder), files),
+        News::Here(folder, files, places) => {
+            (teach.folder, teach.files, teach.places) = (Some(folder), files, places);
+            if let Some(Layer::Train(form)) = state.layers.last_mut() {
+                form.places.clone_from(&teach.places);
+            }
+        }
+        News::Models(models) => teach.models = models,
+        News::Model(model) => return super::models::said(state, *model),
         News::Runs(mut runs) => {
             teach.looked = true;
             let mut ended = Vec::new();

@@ -1,7 +1,7 @@
 //! metrics.jsonl: one line a step, each step once, whatever happened to the process.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,60 @@ impl Metrics {
         self.file.sync_all().map_err(|e| failed(&self.path, e))?;
         Ok(self.bytes)
     }
+}
+
+/// A file that grows, read on from where it was read before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tail {
+    bytes: u64,
+    step: usize,
+    records: usize,
+}
+
+impl Tail {
+    /// The last step that was read; 0 before the first.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// The records that are new, and the place among all from which they stand (what was there from it on is gone: a resumed
+    /// run cuts off what it makes again). A half-written last line waits. `None`: nothing is new.
+    pub fn read(&mut self, path: &Path) -> Option<(usize, Vec<Record>)> {
+        let bytes = std::fs::metadata(path).map_or(0, |m| m.len());
+        if bytes == self.bytes {
+            return None;
+        }
+        if bytes > self.bytes {
+            let (records, end) = read_from(path, self.bytes)?;
+            let first = records.first().map(|r| r.step);
+            if first.is_none() || self.records == 0 || first == Some(self.step + 1) {
+                return self.take(self.records, records, end);
+            }
+        }
+        let (records, end) = read_from(path, 0)?;
+        (self.step, self.records) = (0, 0);
+        self.take(0, records, end)
+    }
+
+    fn take(&mut self, from: usize, records: Vec<Record>, end: u64) -> Option<(usize, Vec<Record>)> {
+        let none = records.is_empty() && end == self.bytes;
+        self.bytes = end;
+        self.records += records.len();
+        self.step = records.last().map_or(self.step, |r| r.step);
+        (!none).then_some((from, records))
+    }
+}
+
+/// The whole lines from a place on, and where they end.
+fn read_from(path: &Path, from: u64) -> Option<(Vec<Record>, u64)> {
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    let lines = text.get(..whole).unwrap_or_default();
+    let records = lines.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    Some((records, from + whole as u64))
 }
 
 /// The records of a file; a half-written last line counts as its end.

@@ -142,16 +142,17 @@ pub fn train(job: &Job, observe: &mut dyn FnMut(&Event), stop: &dyn Fn() -> bool
     outcome
 }
 
-/// What a run would need, from its shapes, before anything is made.
+/// What a run would need, from its shapes, and what is to be said about its rows, before anything is made.
 ///
 /// # Errors
 /// As [`train`], for what is wrong before the first step.
-pub fn plan(job: &Job) -> Result<Estimate> {
+pub fn plan(job: &Job) -> Result<(Estimate, Vec<String>)> {
     let sources = Sources::read(job)?;
     let start = Start::open(&job.origin, &job.config, &job.device)?;
     let rows = sources.collate(&job.config, &start)?;
     let params = start.params(&job.config)?;
-    Ok(drive::plan(job, &start, &params, &rows))
+    let estimate = drive::plan(job, &start, &params, &rows);
+    Ok((estimate, rows.notes))
 }
 
 /// Takes the folder for this process.

@@ -32,6 +32,8 @@ pub enum Phase {
     Finished,
     /// Ended with an error.
     Failed,
+    /// Ended for good before it began: no step was made.
+    Stopped,
 }
 
 /// Which process, so that no other is taken for it.
@@ -91,6 +93,8 @@ pub enum State {
     Finished,
     /// Ended with an error.
     Failed,
+    /// Ended for good before its first step.
+    Stopped,
 }
 
 /// What is asked of a run.
@@ -218,6 +222,31 @@ impl Status {
         self.write();
     }
 
+    /// Says that this process waited and was told to end; `stop`: for good.
+    pub fn left_queue(out: &Path, stop: bool) {
+        let mut status = Self::begin(out);
+        (status.report.phase, status.report.message) = if stop {
+            (Phase::Stopped, "stopped while it waited, before its first step".into())
+        } else {
+            (Phase::Paused, "it waited; no step is made yet".into())
+        };
+        status.write();
+    }
+
+    /// Says that a start failed before the run could say anything. A folder that is not there, or that another process
+    /// speaks for, is left as it is.
+    pub fn failed(out: &Path, why: &str) {
+        let free = read(out).is_none_or(|report| {
+            report.process == ProcessId::own()
+                || report.process.alive() == Some(false) && report.phase != Phase::Finished
+        });
+        if free && out.is_dir() {
+            let mut status = Self::begin(out);
+            (status.report.phase, status.report.message) = (Phase::Failed, why.trim().to_owned());
+            status.write();
+        }
+    }
+
     fn write(&mut self) {
         self.report.updated = now();
         self.written = Some(Instant::now());
@@ -240,6 +269,7 @@ pub fn state(out: &Path) -> State {
     match (report.phase, report.process.alive()) {
         (Phase::Finished, _) => State::Finished,
         (Phase::Failed, _) => State::Failed,
+        (Phase::Stopped, _) => State::Stopped,
         (Phase::Paused, _) => State::Paused,
         (_, Some(false)) => State::Dead,
         (Phase::Queued, Some(true)) => State::Queued,
@@ -255,11 +285,15 @@ pub fn state(out: &Path) -> State {
 /// # Errors
 /// When the folder cannot be written.
 pub fn ask(out: &Path, what: Asked) -> Result<()> {
-    let word = match what {
+    disk::place(&out.join(REQUEST), word(what).as_bytes())
+}
+
+/// As it is written.
+pub fn word(what: Asked) -> &'static str {
+    match what {
         Asked::Pause => "pause",
         Asked::Stop => "stop",
-    };
-    disk::place(&out.join(REQUEST), word.as_bytes())
+    }
 }
 
 /// What is asked of the run in this folder.

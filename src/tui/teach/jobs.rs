@@ -1,92 +1,27 @@
-//! What is done with runs: started, asked, estimated, judged, kept, removed. Everything a command of `outloud` can do is one.
+//! What is done with runs: started, asked, estimated, judged. Everything a command of `outloud` can do is one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::Places;
-use super::child::{Child, Left};
+use super::child::Child;
 use super::look::launch_of;
+use super::rows::{here, rows, stories, text};
 use crate::app::teach::{Comparison, Field, Form, News, Run, Set};
 use crate::checkpoint::Prompt;
+use crate::data::{self, PairRow};
 use crate::runs::{Launch, Registry};
 use crate::train::run::is_held_out;
-use crate::train::run::status::{self, Asked, State};
+use crate::train::run::status::{self, Asked};
 use crate::{Error, Result};
 
 /// Rows of a set that both models judge: a comparison is to be looked at within minutes.
 const MOST: usize = 60;
 /// Longest critique there, in tokens.
 const LONGEST: &str = "400";
-
-// -- rows
-
-/// The files of rows that a form names; those that have to be made are made.
-fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
-    let folder = places.runs().join("rows");
-    let cwd = here()?;
-    let mut files = Vec::new();
-    for word in form.get(Field::Data).split_whitespace() {
-        let file = match word.strip_prefix("stories:") {
-            Some(count) => {
-                let count: u32 = count.parse().map_err(|_other| {
-                    Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200"))
-                })?;
-                stories(&folder.join(format!("stories-{count}.jsonl")), "train", "2026", count)?
-            }
-            None if word == "labels" => {
-                let file = folder.join(format!("labels-{}.jsonl", form.get(Field::Name).trim()));
-                crate::disk::create_dir(&folder)?;
-                let words = [
-                    "export",
-                    "--session",
-                    &text(&places.session),
-                    "--to",
-                    "cloud",
-                    "--overwrite",
-                    "--out",
-                    &text(&file),
-                ];
-                finished(Child::start(&words.map(str::to_owned), &folder)?.wait()?, "the session's labels")?;
-                file
-            }
-            None => cwd.join(word),
-        };
-        files.push(file);
-    }
-    Ok(files)
-}
-
-/// A file of stories, made unless it is there.
-fn stories(file: &Path, split: &str, seed: &str, count: u32) -> Result<PathBuf> {
-    if !file.exists() {
-        if let Some(folder) = file.parent() {
-            crate::disk::create_dir(folder)?;
-        }
-        let count = count.to_string();
-        let words = ["stories", "--split", split, "--seed", seed, "--count", &count].map(str::to_owned);
-        let left = finished(Child::start(&words, &here()?)?.wait()?, "stories")?;
-        crate::disk::replace(file, left.out.as_bytes())?;
-    }
-    Ok(file.to_path_buf())
-}
-
-fn finished(left: Left, what: &str) -> Result<Left> {
-    if left.code == Some(0) {
-        return Ok(left);
-    }
-    Err(Error::Usage(format!("{what}: {}", left.err)))
-}
-
-fn here() -> Result<PathBuf> {
-    std::env::current_dir().map_err(|e| Error::io(".", e))
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
 
 // -- starting and asking
 
@@ -99,7 +34,9 @@ pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
         return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
     }
     let args = form.words(&rows(form, places)?, &run);
-    begin(Launch { args, cwd: here()?, launcher: "local".into(), set: BTreeMap::new(), job: None }, places)
+    let launcher = form.get(Field::Launcher).to_owned();
+    let set = form.set_values().map_err(Error::Usage)?;
+    begin(Launch { args, cwd: here()?, launcher, set, job: None }, places)
 }
 
 /// Goes on with a run; its folder.
@@ -121,11 +58,7 @@ fn begin(launch: Launch, places: &Places) -> Result<PathBuf> {
 
 /// Asks something of a run; what to say.
 pub(super) fn ask(run: &Path, what: Asked, places: &Places) -> Result<String> {
-    status::ask(run, what)?;
-    if matches!(status::state(run), State::Silent | State::New)
-        && let Some(launch) = launch_of(run)
-        && launch.cancel(run, places.launchers.as_deref())?
-    {
+    if crate::runs::ask(run, launch_of(run).as_ref(), what, places.launchers.as_deref())? {
         return Ok("asked, and the launcher was told".into());
     }
     Ok(match what {
@@ -299,35 +232,11 @@ fn answer(value: &Value) -> String {
     }
 }
 
-/// The rows of a file that are pairs; lines that are none are left out.
+/// The pairs of a file in any format, each with its place; rows that are none are left out.
 fn pairs(file: &Path) -> Result<Vec<Map<String, Value>>> {
-    let bytes = fs::read(file).map_err(|e| Error::io(file, e))?;
-    let rows = bytes
-        .split(|&b| b == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Map<String, Value>>(line).ok());
-    Ok(rows.filter(|row| ["prompt", "chosen", "rejected"].iter().all(|key| row.contains_key(*key))).collect())
-}
-
-// -- keep, remove
-
-/// Keeps a run's result with the session's models; what to say.
-pub(super) fn keep(run: &Path, name: &str, places: &Places) -> Result<String> {
-    let (from, to) = (run.join("result"), places.session.join("models").join(name));
-    if to.exists() {
-        return Err(Error::Usage(format!("{}: there already; give another name", to.display())));
-    }
-    crate::disk::publish(&to, "model", |aside| crate::disk::copy_dir(&from, aside, &|_| true))?;
-    crate::disk::replace(&run.join("kept"), name.as_bytes())?;
-    Ok(format!("kept: outloud --model {}", to.display()))
-}
-
-/// Removes a run's folder.
-pub(super) fn remove(run: &Path) -> Result<()> {
-    if matches!(status::state(run), State::Running | State::Slow | State::Queued) {
-        return Err(Error::Usage(format!("{}: this run is at work", run.display())));
-    }
-    if let Ok(registry) = Registry::of_user() {
-        let _ = registry.forget(run);
-    }
-    fs::remove_dir_all(run).map_err(|e| Error::io(run, e))
+    let rows = data::pairs(file)?.rows.into_iter().map(|PairRow { place, mut row }| {
+        row.insert(data::PLACE.into(), place.into());
+        row
+    });
+    Ok(rows.collect())
 }

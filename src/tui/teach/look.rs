@@ -6,8 +6,9 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::app::teach::{News, Record, Run, RunState};
+use crate::app::teach::{News, Run, RunState};
 use crate::runs::{Known, Launch};
+use crate::train::run::metrics::Tail;
 use crate::train::run::{Identity, samples};
 use crate::{Error, Result};
 
@@ -30,9 +31,7 @@ pub(super) struct Looker {
 #[derive(Default)]
 struct Seen {
     run: Option<Run>,
-    bytes: u64,
-    records: usize,
-    step: usize,
+    tail: Tail,
     samples: u64,
     /// When log and run.toml were last written, and what was in them.
     facts: Option<(Option<SystemTime>, Option<SystemTime>)>,
@@ -109,7 +108,7 @@ impl Looker {
             if seen.run.is_none() {
                 continue;
             }
-            if let Some((from, records)) = tail(path, seen) {
+            if let Some((from, records)) = seen.tail.read(&path.join("metrics.jsonl")) {
                 news.push(News::Records(path.clone(), from, records));
             }
             let file = path.join(samples::SAMPLES);
@@ -163,8 +162,10 @@ fn look(path: &Path, name: String, seen: &mut Seen) -> (f64, Run) {
     };
     run.name = name;
     run.state = known.state;
-    if run.words.is_empty() {
-        run.words = launch_of(path).map(|launch| launch.args).unwrap_or_default();
+    if run.words.is_empty()
+        && let Some(launch) = launch_of(path)
+    {
+        (run.words, run.launcher) = (launch.args, (launch.launcher, launch.set.into_iter().collect()));
     }
     run.kept = std::fs::read_to_string(path.join("kept")).ok().map(|text| text.trim().to_owned());
     let mut heard =
@@ -179,7 +180,7 @@ fn look(path: &Path, name: String, seen: &mut Seen) -> (f64, Run) {
         None if path.join("result").is_dir() => run.state = RunState::Finished,
         None => {}
     }
-    run.step = run.step.max(seen.step);
+    run.step = run.step.max(seen.tail.step());
     (heard, run)
 }
 
@@ -223,50 +224,10 @@ fn log(path: &Path) -> String {
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
-/// The records that are new, and the place from which they stand; a half-written last line waits.
-fn tail(path: &Path, seen: &mut Seen) -> Option<(usize, Vec<Record>)> {
-    let file = path.join("metrics.jsonl");
-    let bytes = std::fs::metadata(&file).map_or(0, |m| m.len());
-    if bytes == seen.bytes {
-        return None;
-    }
-    if bytes > seen.bytes {
-        let (records, end) = read_from(&file, seen.bytes)?;
-        let first = records.first().map(|r| r.step);
-        // A resumed run cuts off what it makes again.
-        if first.is_none() || seen.records == 0 || first == Some(seen.step + 1) {
-            return take(seen, seen.records, records, end);
-        }
-    }
-    let (records, end) = read_from(&file, 0)?;
-    seen.step = 0;
-    seen.records = 0;
-    take(seen, 0, records, end)
-}
-
-fn take(seen: &mut Seen, from: usize, records: Vec<Record>, end: u64) -> Option<(usize, Vec<Record>)> {
-    let none = records.is_empty() && end == seen.bytes;
-    seen.bytes = end;
-    seen.records += records.len();
-    seen.step = records.last().map_or(seen.step, |r| r.step);
-    (!none).then_some((from, records))
-}
-
-/// The whole lines from a place on, and where they end.
-fn read_from(path: &Path, from: u64) -> Option<(Vec<Record>, u64)> {
-    let mut file = File::open(path).ok()?;
-    file.seek(SeekFrom::Start(from)).ok()?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).ok()?;
-    let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-    let lines = text.get(..whole).unwrap_or_default();
-    let records = lines.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    Some((records, from + whole as u64))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::teach::Record;
     use std::io::Write as _;
 
     fn line(step: usize) -> String {

@@ -4,6 +4,8 @@
 mod child;
 mod jobs;
 mod look;
+mod models;
+mod rows;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,7 +16,7 @@ use tokio::sync::mpsc::Sender as Tell;
 use self::jobs::{Judging, Planning};
 use self::look::Looker;
 use crate::app::Msg;
-use crate::app::teach::{Ask, News, Run};
+use crate::app::teach::{Ask, News, Place, Run};
 use crate::train::run::status::Asked;
 use crate::{Error, Result};
 
@@ -88,6 +90,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, asks: &Receiver<Ask>) {
+        self.here();
         self.offer();
         loop {
             let at_work = self.told.iter().any(Run::is_at_work);
@@ -115,6 +118,25 @@ impl Worker {
 
     fn tell(&self, news: News) -> Option<()> {
         self.tell.blocking_send(Msg::Runs(Box::new(news))).ok()
+    }
+
+    /// Where things are, and which launchers there are.
+    fn here(&self) {
+        let folder = self.places.launchers.as_deref();
+        let launchers = crate::runs::all(folder).into_iter().map(|(name, launcher)| Place {
+            name,
+            missing: launcher.missing().into_iter().map(str::to_owned).collect(),
+            about: launcher.about,
+        });
+        let _ = self.tell(News::Here(self.places.runs(), self.places.files.clone(), launchers.collect()));
+    }
+
+    /// The session's models as they are now, and what became of one.
+    fn listed(&self, model: Option<crate::session::Model>) {
+        let _ = self.tell(News::Models(models::list(&self.places)));
+        if let Some(model) = model {
+            let _ = self.tell(News::Model(Box::new(model)));
+        }
     }
 
     fn note(&self, text: impl Into<String>) {
@@ -168,7 +190,8 @@ impl Worker {
         let done = match ask {
             Ask::Watch(watching) => {
                 if watching && !self.watching {
-                    let _ = self.tell(News::Here(self.places.runs(), self.places.files.clone()));
+                    self.here();
+                    let _ = self.tell(News::Models(models::list(&self.places)));
                 }
                 self.watching = watching;
                 Ok(())
@@ -204,10 +227,22 @@ impl Worker {
                 }
                 Ok(())
             }
-            Ask::Keep(run, name) => jobs::keep(&run, &name, &self.places).map(|said| self.note(said)),
-            Ask::Drop(run) => jobs::remove(&run).map(|()| {
+            Ask::Keep(run, name) => models::keep(&run, &name, &self.places).map(|(said, model)| {
+                self.note(said);
+                self.listed(Some(model));
+            }),
+            Ask::Drop(run) => models::remove(&run).map(|model| {
                 self.looker.forget(&run);
                 self.note("removed");
+                self.listed(model);
+            }),
+            Ask::Models => {
+                self.listed(None);
+                Ok(())
+            }
+            Ask::DropModel(path) => models::drop_model(&path, &self.places).map(|model| {
+                self.note(format!("{} is removed", model.name));
+                self.listed(Some(model));
             }),
             Ask::Cancel => {
                 (self.planning, self.judging) = (None, None);

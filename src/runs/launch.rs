@@ -226,6 +226,7 @@ impl Launch {
         which: impl Fn(&Launcher) -> &Vec<String>,
     ) -> Result<bool> {
         let launcher = Launcher::named(&self.launcher, launchers)?;
+        let run = &std::path::absolute(run).map_err(|e| Error::io(run, e))?;
         let mut values = self.values(&launcher, run)?;
         values.insert("asked".into(), asked.to_owned());
         let words = launcher.words(which(&launcher), &values, &[])?;
@@ -235,7 +236,9 @@ impl Launch {
         if output.status.success() {
             return Ok(true);
         }
-        Err(failed(run, String::from_utf8_lossy(&output.stderr).trim()))
+        let err = String::from_utf8_lossy(&output.stderr);
+        let what = format!("launcher {}: {}, {}: {}", self.launcher, program, output.status, last(&err));
+        Err(Error::invalid(run.display().to_string(), what, "a command that succeeds", ""))
     }
 }
 

@@ -230,11 +230,11 @@ fn a_changed_base_is_said() {
 #[test]
 fn memory_is_estimated_and_what_does_not_fit_refused() {
     let dir = TempDir::new().unwrap();
-    let small = plan(&job(&dir, "cloud", QUICK)).unwrap();
+    let small = plan(&job(&dir, "cloud", QUICK)).unwrap().0;
     assert!(small.total_mib > small.weights_mib && small.steps == 6 && small.flops_per_step > 1e6);
-    let sparing = plan(&job(&dir, "cloud", &format!("gradient-checkpointing = true\n{QUICK}"))).unwrap();
+    let sparing = plan(&job(&dir, "cloud", &format!("gradient-checkpointing = true\n{QUICK}"))).unwrap().0;
     assert!(sparing.activations_mib < 0.7 * small.activations_mib);
-    let lora = plan(&job(&dir, "cloud", &format!("{QUICK}[lora]\nrank = 2\n"))).unwrap();
+    let lora = plan(&job(&dir, "cloud", &format!("{QUICK}[lora]\nrank = 2\n"))).unwrap().0;
     assert!(lora.optimizer_mib < 0.3 * small.optimizer_mib);
     assert!(small.too_large(Some(1e6)).is_none() && small.too_large(None).is_none());
     let why = small.too_large(Some(10.0)).unwrap();

@@ -336,9 +336,7 @@ fn labels_go_to_the_train_dialog_all_or_those_of_marked_pairs() {
     let mut desk = Desk::open("ana", Vec::new());
     desk.press("1 1 ctrl-t");
     assert_eq!((rows(&dialog(&desk)), dialog(&desk).picked), ("labels".to_owned(), None));
-    desk.press("esc g l l g g v esc");
-    assert!(desk.stage.state.layers.is_empty() && desk.stage.state.desk.marked.len() == 1);
-    desk.press("ctrl-t");
+    desk.press("esc g l l g g space ctrl-t");
     let form = dialog(&desk);
     assert_eq!(rows(&form), CHOSEN);
     let Some(Picked::Pairs(pairs)) = &form.picked else { panic!("{form:?}") };

@@ -6,6 +6,7 @@ use outloud::app::teach::{
     Ask, FIELDS, Field, Form, KeptModel, News, Place, Plan, Record, Run, RunState, Sample,
 };
 use outloud::app::{Effect, Layer, Msg, Screen};
+use outloud::engine::ModelSource;
 use outloud::train::run::Evaluated;
 use outloud::widgets::Depth;
 
@@ -298,10 +299,7 @@ fn a_kept_model_is_in_the_list_and_loads_beside() {
     stage.press("k enter");
     assert_eq!(stage.state.screen, Screen::Compare);
     assert!(
-        stage
-            .effects
-            .iter()
-            .any(|e| matches!(e, Effect::Send(r) if format!("{r:?}").contains("/s/models/better")))
+        matches!(&stage.state.compare.other, Some((ModelSource::Folder(path), _)) if path.ends_with("better"))
     );
     stage.press("g m o");
     assert!(matches!(stage.effects.last(), Some(Effect::Reopen(path)) if path.ends_with("better")));

@@ -336,12 +336,18 @@ fn labels_go_to_the_train_dialog_all_or_those_of_marked_pairs() {
     let mut desk = Desk::open("ana", Vec::new());
     desk.press("1 1 ctrl-t");
     assert_eq!((rows(&dialog(&desk)), dialog(&desk).picked), ("labels".to_owned(), None));
-    desk.press("esc g l l g g space ctrl-t");
+    desk.press("esc g l l g g space space space space ctrl-t");
     let form = dialog(&desk);
     assert_eq!(rows(&form), CHOSEN);
     let Some(Picked::Pairs(pairs)) = &form.picked else { panic!("{form:?}") };
-    let first = &desk.stage.state.examples[desk.stage.state.desk.queue[0]];
-    assert_eq!((pairs.len(), &pairs[0].0), (1, &first.prompt));
+    let (state, marked) = (&desk.stage.state, &desk.stage.state.desk.marked);
+    assert_eq!(marked.len(), 4);
+    let of_pairs: Vec<_> = marked.iter().map(|at| &state.examples[*at]).filter(|e| e.is_pair()).collect();
+    assert!(!of_pairs.is_empty());
+    assert_eq!(
+        pairs.iter().map(|p| &p.0).collect::<Vec<_>>(),
+        of_pairs.iter().map(|e| &e.prompt).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -73,7 +73,8 @@ pub(super) fn open_chosen(state: &mut State) -> Vec<Effect> {
     let all = files(state);
     let data = match &picked {
         Some(picked) if picked.is_empty() => {
-            state.note = Some("no row is chosen or shown".into());
+            let what = if label { "none of the marked ones is a pair" } else { "no row is chosen or shown" };
+            state.note = Some(what.into());
             return Vec::new();
         }
         Some(_) => CHOSEN,

@@ -1,6 +1,7 @@
 //! `label`: the Label screen where there is a terminal; else choices from JSON lines, events into the session, status out.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,7 +80,7 @@ pub struct LabelArgs {
 pub fn label(args: LabelArgs) -> Result<Exit> {
     if !args.import.from.is_empty() {
         let folder = Folder::open(&session_of(&args.screen, &args.files)?.path)?;
-        let known = examples(&args.files)?;
+        let known = examples(&args)?;
         return import::import(&args.import, &folder, args.screen.annotator.as_deref(), known);
     }
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
@@ -100,7 +101,7 @@ pub fn label(args: LabelArgs) -> Result<Exit> {
 
 fn headless(args: &LabelArgs) -> Result<Exit> {
     let options = session_of(&args.screen, &args.files)?;
-    let examples = examples(&args.files)?;
+    let examples = examples(args)?;
     let folder = Folder::open(&options.path)?;
     if let Some(why) = folder.read_only().filter(|_| !args.status) {
         return Err(Error::Usage(why.to_owned()));
@@ -148,11 +149,12 @@ fn headless(args: &LabelArgs) -> Result<Exit> {
 }
 
 /// The rows of files; the demo's without any.
-fn examples(files: &[PathBuf]) -> Result<Vec<Example>> {
-    if files.is_empty() {
+fn examples(args: &LabelArgs) -> Result<Vec<Example>> {
+    if args.files.is_empty() {
         return Ok(tui::demo());
     }
-    let rows = Reader::new(files.iter().cloned().map(Source::from_path));
+    let sources = Source::expand(args.files.iter().cloned())?;
+    let rows = Reader::mapped(sources, args.screen.map.options(false));
     rows.with_pairs().map(|row| row.map(|row| Example::from_row(row, Origin::File))).collect()
 }
 
@@ -176,7 +178,8 @@ impl From<String> for Wrong {
 /// Where examples are found.
 struct Places {
     examples: Vec<Example>,
-    by_id: HashMap<String, usize>,
+    /// The first, and how many different ones have the id.
+    by_id: HashMap<String, (usize, usize)>,
     by_digest: HashMap<session::Digest, usize>,
 }
 
@@ -184,8 +187,11 @@ impl Places {
     fn of(examples: Vec<Example>) -> Self {
         let (mut by_id, mut by_digest) = (HashMap::new(), HashMap::new());
         for (index, example) in examples.iter().enumerate().filter(|(_, e)| e.fault.is_none()) {
-            by_id.entry(example.id.clone()).or_insert(index);
-            by_digest.entry(example.kept().object().digest).or_insert(index);
+            let digest = example.kept().object().digest;
+            if let Entry::Vacant(entry) = by_digest.entry(digest) {
+                entry.insert(index);
+                by_id.entry(example.id.clone()).or_insert((index, 0)).1 += 1;
+            }
         }
         Self { examples, by_id, by_digest }
     }
@@ -193,7 +199,16 @@ impl Places {
     fn find(&self, line: &Line) -> Result<usize, String> {
         let found = match (&line.example, &line.id, line.row) {
             (Some(digest), ..) => digest.parse().ok().and_then(|d| self.by_digest.get(&d)).copied(),
-            (None, Some(id), _) => self.by_id.get(id).copied(),
+            (None, Some(id), None) => match self.by_id.get(id) {
+                Some((_, several @ 2..)) => {
+                    return Err(format!("{id}: {several} pairs have this id; say which with row or example"));
+                }
+                one => one.map(|(index, _)| *index),
+            },
+            (None, Some(id), Some(row)) => {
+                let same = self.examples.get(row).is_some_and(|example| example.id == *id);
+                if same { Some(row) } else { self.by_id.get(id).map(|(index, _)| *index) }
+            }
             (None, None, Some(row)) => Some(row),
             (None, None, None) => {
                 return Err("no id, row or example: expected one of them, to say which pair".into());

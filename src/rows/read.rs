@@ -70,12 +70,18 @@ impl Iterator for Reader {
             Ok(row) => row,
             Err(error) => return Some(Err(error)),
         };
-        let StreamRow { number, place, example, row, .. } = row;
+        let StreamRow { number, place, example, row, repeats, .. } = row;
+        let repeats = repeats.map(|repeat| {
+            let (name, first) = (stream.name(), stream.name_of(repeat.first_file));
+            format!("{name}{place}: the id {} is that of {first}{} as well", repeat.id, repeat.first)
+        });
         match example {
             Ok(example) => self.waiting.extend(rows_of(example, self.pairs)),
-            Err(fault) => return Some(Ok(bad(number, stream.name(), Some(place), fault, row))),
+            Err(fault) => self.waiting.push_back(bad(number, stream.name(), Some(place), fault, row)),
         }
-        self.waiting.pop_front().map(Ok)
+        let mut row = self.waiting.pop_front()?;
+        row.repeats = repeats;
+        Some(Ok(row))
     }
 }
 
@@ -113,7 +119,7 @@ pub fn bad(
     let id = fault.id.map(|id| *id).filter(|id| !id.is_null()).unwrap_or_else(|| Value::from(number));
     let mut extra = row.unwrap_or_default();
     extra.retain(|key, _| !KNOWN.contains(&key.as_str()));
-    Row { number, id, content: Err(error), extra }
+    Row { number, id, content: Err(error), extra, repeats: None }
 }
 
 /// The rows of an example: one answer, a pair, or each answer by itself.
@@ -125,7 +131,10 @@ pub fn rows(example: Example) -> Vec<Row> {
 fn rows_of(example: Example, all_pairs: bool) -> Vec<Row> {
     let items: Vec<Item> = example.answers.iter().map(|answer| item(&example, answer)).collect();
     let Example { number, id, pairs, rest, .. } = example;
-    let row = |id: Value, content: Content| Row { number, id, content: Ok(content), extra: rest.clone() };
+    let row = |id: Value, content: Content| {
+        let extra = rest.clone();
+        Row { number, id, content: Ok(content), extra, repeats: None }
+    };
     let pairs = if pairs.is_empty() && all_pairs { vec![(0, 1)] } else { pairs };
     if let ([(better, worse)], true) = (pairs.as_slice(), items.len() == 2)
         && let (Some(chosen), Some(rejected)) = (items.get(*better), items.get(*worse))

@@ -99,3 +99,36 @@ fn a_wrong_line_is_named_and_the_others_count() {
     let (answers, status, exit) = label(home.path(), "ana", &[]);
     assert_eq!((answers.len(), exit, &status["submitted"]), (0, 0, &json!(1)), "only the status");
 }
+
+/// An id that two pairs have names neither.
+#[test]
+fn an_id_of_two_pairs_needs_a_row() {
+    let home = TempDir::new().unwrap();
+    let rows = home.path().join("twice.jsonl");
+    let row = |prompt: &str| json!({"id": "a", "prompt": prompt, "chosen": "2", "rejected": "3"}).to_string();
+    // The third is the first once more: the same pair.
+    std::fs::write(&rows, [row("1 + 1?"), row("3 - 1?"), row("1 + 1?")].join("\n")).unwrap();
+    let choices = home.path().join("choices.jsonl");
+    let lines = [
+        json!({"id": "a", "choice": "chosen"}),
+        json!({"id": "a", "row": 1, "choice": "rejected"}),
+        json!({"row": 2, "choice": "tie"}),
+    ];
+    std::fs::write(&choices, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .args(["label", "--annotator", "ana", "--session"])
+        .arg(home.path().join("session"))
+        .arg(&rows)
+        .arg("--choices")
+        .arg(&choices)
+        .env("HOME", home.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = answers[0]["error"].as_str().unwrap();
+    assert!(error.contains("a: 2 pairs have this id") && error.contains("row or example"), "{error}");
+    assert_eq!((&answers[1]["choice"], &answers[2]["choice"]), (&json!("rejected"), &json!("tie")));
+    assert_ne!(answers[1]["example"], answers[2]["example"]);
+    assert_eq!((&answers[3]["status"]["pairs"], &answers[3]["status"]["submitted"]), (&json!(2), &json!(2)));
+}

@@ -55,7 +55,7 @@ fn files_that_are_no_data_say_what_they_are() {
     }
     let folder = tempfile::tempdir().unwrap();
     assert!(load(folder.path()).files()[0].error.as_ref().unwrap().contains("a folder"));
-    assert!(load(&folder.path().join("none")).files()[0].error.as_ref().unwrap().contains("No such file"));
+    assert!(load(&folder.path().join("none")).files()[0].error.as_ref().unwrap().contains("no such file"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::batch;
 use crate::app::{
     Action, DataPane, Effect, Example, Layer, Line as Typed, LineFor, Page, Screen, State, Typing,
 };
-use crate::browse::{Ask, BINS, Column, Export, Filter, For, Query};
+use crate::browse::{Ask, BINS, Column, Export, Filter, For, Index, Query};
 
 /// Lines of a page step.
 const PAGE: usize = 10;
@@ -22,9 +22,7 @@ fn ask(ask: Ask) -> Effect {
 /// Opens the screen.
 pub(super) fn show(state: &mut State) -> Vec<Effect> {
     let Some(index) = &state.data.index else {
-        state.note = Some(
-            "no rows to browse yet: open files, `outloud FILE...` (standard input is read only once)".into(),
-        );
+        state.note = Some("no rows to browse yet: open files, `outloud FILE...`".into());
         return Vec::new();
     };
     let stopped = index.stopped;
@@ -206,7 +204,7 @@ fn to(state: &mut State, place: usize) {
     match data.pane {
         DataPane::Table => data.at = place.min(data.len().saturating_sub(1)),
         DataPane::Bad => {
-            let count = data.index.as_ref().map_or(0, |index| index.bad);
+            let count = data.index.as_ref().map_or(0, Index::notes);
             data.bad_at = place.min(count.saturating_sub(1));
         }
         DataPane::Rewards | DataPane::Margins => data.bin = place.min(BINS - 1),
@@ -262,7 +260,9 @@ fn open(state: &mut State) -> Vec<Effect> {
     if data.pane == DataPane::Bad {
         let line = data.bad_at.checked_sub(data.bad.0).and_then(|at| data.bad.1.get(at));
         if let Some((place, reason)) = line {
-            state.layers.push(Layer::Detail(Page::new("Bad row", format!("{place}\n\n{reason}"))));
+            let bad = data.index.as_ref().map_or(0, |index| index.bad);
+            let title = if data.bad_at < bad { "Bad row" } else { "Repeated id" };
+            state.layers.push(Layer::Detail(Page::new(title, format!("{place}\n\n{reason}"))));
         }
         return Vec::new();
     }
@@ -498,7 +498,7 @@ pub(super) fn want(state: &mut State) -> Vec<Effect> {
             effects.push(ask(Ask::Lines(missing, files.collect())));
         }
     }
-    let bad = data.index.as_ref().map_or(0, |index| index.bad);
+    let bad = data.index.as_ref().map_or(0, Index::notes);
     if data.pane == DataPane::Bad && bad > 0 {
         let from = (data.bad_at / BLOCK * BLOCK).saturating_sub(AROUND);
         let count = (data.bad_at / BLOCK * BLOCK + BLOCK + AROUND).min(bad) - from;

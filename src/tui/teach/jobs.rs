@@ -98,7 +98,8 @@ pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
     if run.exists() {
         return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
     }
-    let args = form.words(&rows(form, places)?, &run);
+    let mut args = form.words(&rows(form, places)?, &run);
+    mapped(&mut args, places);
     begin(Launch { args, cwd: here()?, launcher: "local".into(), set: BTreeMap::new(), job: None }, places)
 }
 
@@ -108,6 +109,13 @@ pub(super) fn resume(run: &Path, places: &Places) -> Result<PathBuf> {
     let _ = fs::remove_file(run.join(status::STATUS));
     begin(launch, places)?;
     Ok(run.to_path_buf())
+}
+
+/// Says what columns mean.
+fn mapped(words: &mut Vec<String>, places: &Places) {
+    if !places.map.is_empty() {
+        words.extend(["--map".to_owned(), places.map.clone()]);
+    }
 }
 
 fn begin(launch: Launch, places: &Places) -> Result<PathBuf> {
@@ -149,6 +157,7 @@ impl Planning {
             form.set(Field::Recipe, "cloud");
         }
         let mut words = form.words(&rows(&form, places)?, &out);
+        mapped(&mut words, places);
         words.push("--dry-run".into());
         Ok(Self(Child::start(&words, &here()?)?))
     }

@@ -60,7 +60,7 @@ pub fn of_text(feed: &mut Feed, extension: &str, whole: bool) -> std::io::Result
         let window = feed.window();
         let enough =
             if whole { window.len() >= HEAD } else { first_line(window).is_some_and(|(_, end)| end) };
-        if enough || window.len() >= HEAD || !feed.more()? {
+        if enough || window.len() >= HEAD || !feed.ahead() {
             break;
         }
     }

@@ -305,6 +305,7 @@ fn content(name: &str, head: &[u8]) -> Result<Content> {
     };
     match head {
         [] => no_data("no rows (the file is empty)", "Give a file of rows."),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => no_data("UTF-32 text", "Save it as UTF-8."),
         [b'P', b'A', b'R', b'1', ..] => Ok(Content::Parquet),
         [b'P', b'A', b'R', b'E', ..] => no_data("an encrypted Parquet file", "Decrypt it."),
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Ok(Content::ArrowFile),

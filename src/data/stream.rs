@@ -207,11 +207,12 @@ impl Reading {
             return;
         }
         self.settled = true;
-        let mut bytes = 0;
-        while self.waiting.len() < SAMPLES && bytes < SAMPLE_BYTES && self.failed.is_none() {
+        let (mut bytes, mut good) = (0, false);
+        while self.waiting.len() < SAMPLES && (bytes < SAMPLE_BYTES || !good) && self.failed.is_none() {
             match self.records.record() {
                 Ok(Some(record)) => {
                     bytes += record.span.1;
+                    good |= record.row.is_ok();
                     self.waiting.push_back(record);
                 }
                 Ok(None) => break,

@@ -29,6 +29,7 @@ mod terminfo;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -94,6 +95,8 @@ impl Default for OpenOptions {
 
 /// Rows handed over at once.
 const BATCH: usize = 256;
+/// How long rows are gathered.
+const GATHER: Duration = Duration::from_millis(10);
 /// Rows in the list of examples; the Data screen has them all.
 const MOST_ROWS: usize = 10_000;
 /// The demo's examples.
@@ -227,36 +230,51 @@ fn read(
     if sources.is_empty() {
         return Ok((receive, back));
     }
-    let work = move || {
-        let mut batch = Vec::new();
-        let mut count = 0;
-        let rows = Reader::mapped(sources, options);
+    let (found, rows) = std::sync::mpsc::sync_channel(BATCH);
+    let note = send.clone();
+    let read = move || {
+        let mut read_rows = 0;
+        let all = Reader::mapped(sources, options);
         // Who labels is to say which answer is better.
-        for row in if label { rows.with_pairs() } else { rows } {
-            match row {
-                Ok(row) => batch.push(Example::from_row(row, Origin::File)),
-                Err(error) => batch.push(Example {
+        let all = if label { all.with_pairs() } else { all };
+        for row in all.take(MOST_ROWS) {
+            let example = row.map_or_else(
+                |error| Example {
                     fault: Some(error.to_string()),
                     origin: Origin::File,
                     ..Example::text("unreadable", "", "")
-                }),
-            }
-            count += 1;
-            if count == MOST_ROWS {
-                let note = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
-                let _ = send.blocking_send(Msg::Note(note));
-                break;
-            }
-            if batch.len() == BATCH && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err()
-            {
+                },
+                |row| Example::from_row(row, Origin::File),
+            );
+            read_rows += 1;
+            if found.send(example).is_err() {
                 return;
             }
         }
-        let _ = send.blocking_send(Msg::Examples(batch));
+        if read_rows == MOST_ROWS {
+            let text = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
+            let _ = note.blocking_send(Msg::Note(text));
+        }
     };
-    std::thread::Builder::new()
-        .name("rows".into())
-        .spawn(work)
+    // What comes slowly is handed over as it comes.
+    let hand_over = move || {
+        while let Ok(first) = rows.recv() {
+            let mut batch = vec![first];
+            let end = Instant::now() + GATHER;
+            while batch.len() < BATCH
+                && let Ok(next) = rows.recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                batch.push(next);
+            }
+            if send.blocking_send(Msg::Examples(batch)).is_err() {
+                return;
+            }
+        }
+        let _ = send.blocking_send(Msg::Examples(Vec::new()));
+    };
+    let spawn = |work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name("rows".into()).spawn(work);
+    spawn(Box::new(read))
+        .and_then(|_thread| spawn(Box::new(hand_over)))
         .map(|_thread| (receive, back))
         .map_err(|e| Error::io("the thread that reads rows", e))
 }

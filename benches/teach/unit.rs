@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// An answer without its last words: `Answer: 64 dollars.` becomes `Answer: 64.`
 fn bare(answer: &str) -> String {
     let end = answer.rfind(|c: char| c.is_ascii_digit()).unwrap();
-    format!("{}.", &answer[..=end])
+    format!("{}.", answer.get(..=end).unwrap())
 }
 
 /// Pairs that differ in the unit alone.

@@ -74,16 +74,16 @@ fn dots<S: Simd, const B: usize, const U: usize>(
         let (ws, ws_rest) = S::as_simd_f32s(w).0.as_chunks::<U>();
         let (ws, ws_rest) = (&ws[..blocks], &ws_rest[..vectors]);
         let mut sums = [[simd.splat_f32s(0.0); B]; U];
-        for p in 0..blocks {
+        for (p, w) in ws.iter().enumerate() {
             for u in 0..U {
                 for i in 0..B {
-                    sums[u][i] = simd.mul_add_e_f32s(ws[p][u], xs[i].0[p][u], sums[u][i]);
+                    sums[u][i] = simd.mul_add_e_f32s(w[u], xs[i].0[p][u], sums[u][i]);
                 }
             }
         }
-        for p in 0..vectors {
+        for (p, w) in ws_rest.iter().enumerate() {
             for i in 0..B {
-                sums[0][i] = simd.mul_add_e_f32s(ws_rest[p], xs[i].1[p], sums[0][i]);
+                sums[0][i] = simd.mul_add_e_f32s(*w, xs[i].1[p], sums[0][i]);
             }
         }
         for i in 0..B {

@@ -61,8 +61,11 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let at = format!("  {}/{of} ", place + 1);
         buffer.set_stringn(x, area.y, &at, room(x), theme.style(Meaning::Dim));
         x += at.width() as u16;
-        let side =
-            if example.is_pair() && !label { format!(" ({})", state.side.name()) } else { String::new() };
+        let side = if example.is_pair() && !label {
+            format!(" ({})", example.side_name(state.side))
+        } else {
+            String::new()
+        };
         let id = format!("{}{side}", one_line(&example.id));
         let most = usize::from(area.width / 3);
         buffer.set_stringn(x, area.y, &id, most, theme.style(Meaning::Text));
@@ -147,7 +150,20 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let waits = |b: &&&Binding| b.action == Action::ShowAll && state.is_behind();
     let first = bindings.iter().find(waits).map(|b| (b.first_key(), "show all"));
     let hinted = bindings.iter().filter(|b| b.action != Action::Help);
-    let rest = hinted.filter_map(|b| Some((b.first_key(), b.hint.as_deref()?)));
+    // One answer has no A and B.
+    let single = contexts.contains(&Context::Label) && state.shown_sides().len() == 1;
+    let rest = hinted.filter_map(|b| {
+        let hint = match b.action {
+            Action::Choose1 if single => "very good",
+            Action::Choose2 if single => "good",
+            Action::Choose3 if single => "neither",
+            Action::Choose4 if single => "bad",
+            Action::Choose5 if single => "very bad",
+            Action::AllBad if single => return None,
+            _ => b.hint.as_deref()?,
+        };
+        Some((b.first_key(), hint))
+    });
     for (key, hint) in first.into_iter().chain(rest) {
         let width = (key.width() + hint.width() + 3) as u16;
         if x + width > end + 1 {

@@ -119,11 +119,11 @@ fn score(state: &State, index: usize, side: Side) -> String {
     if !state.desk.shows_scores(index) {
         return String::new();
     }
-    let pair = state.examples.get(index).is_some_and(Example::is_pair);
-    match (state.desk.found.get(&(index, side)), pair) {
-        (Some(found), true) => format!("{} · reward {:+.4}", side.name(), found.reward),
+    let Some(example) = state.examples.get(index) else { return String::new() };
+    match (state.desk.found.get(&(index, side)), example.is_pair()) {
+        (Some(found), true) => format!("{} · reward {:+.4}", example.side_name(side), found.reward),
         (Some(found), false) => format!("reward {:+.4}", found.reward),
-        (None, true) => side.name().to_owned(),
+        (None, true) => example.side_name(side).to_owned(),
         (None, false) => String::new(),
     }
 }

@@ -118,7 +118,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     let setup = options.labelling.clone().or(config.label.clone()).setup()?;
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
-    let (rows, back) = read(options.files.clone(), options.label)?;
+    let (rows, back) = read(options.files.clone())?;
     let browse = browse(&options.files, back.clone())?;
     let opened = Opened {
         data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
@@ -207,7 +207,7 @@ pub fn demo() -> Vec<Example> {
 }
 
 /// Reads files on a thread of its own, so that the screen is there at once.
-fn read(files: Vec<PathBuf>, label: bool) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
+fn read(files: Vec<PathBuf>) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
     let (send, receive) = mpsc::channel(4);
     let back = send.clone();
     if files.is_empty() {
@@ -217,9 +217,17 @@ fn read(files: Vec<PathBuf>, label: bool) -> Result<(mpsc::Receiver<Msg>, mpsc::
     let work = move || {
         let mut batch = Vec::new();
         let mut count = 0;
-        let rows = Reader::new(sources);
-        // Who labels is to say which answer is better.
-        for row in if label { rows.with_pairs() } else { rows } {
+        let mut number = None;
+        for row in Reader::new(sources) {
+            // The answers of one row come together.
+            let next = row.as_ref().ok().map(|row| row.number);
+            let whole = next.is_none() || next != std::mem::replace(&mut number, next);
+            if whole
+                && batch.len() >= BATCH
+                && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err()
+            {
+                return;
+            }
             match row {
                 Ok(row) => batch.push(Example::from_row(row, Origin::File)),
                 Err(error) => batch.push(Example {
@@ -233,10 +241,6 @@ fn read(files: Vec<PathBuf>, label: bool) -> Result<(mpsc::Receiver<Msg>, mpsc::
                 let note = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
                 let _ = send.blocking_send(Msg::Note(note));
                 break;
-            }
-            if batch.len() == BATCH && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err()
-            {
-                return;
             }
         }
         let _ = send.blocking_send(Msg::Examples(batch));

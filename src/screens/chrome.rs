@@ -52,7 +52,8 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let text = format!("  {} rows", super::data::thousands(rows));
         buffer.set_stringn(x, area.y, &text, room(x), theme.style(Meaning::Dim));
         x += text.width() as u16;
-    } else if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach) {
+    } else if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach && !nothing(state))
+    {
         let label = state.screen == Screen::Label;
         let (place, of) = match label {
             true => (state.desk.at, state.desk.queue.len()),
@@ -93,6 +94,11 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     };
     let left = Rect { x: x + 2, width: area.right().saturating_sub(x + 2), ..area };
     panel::right(&model, theme.style(meaning), left, area.y, buffer);
+}
+
+/// Whether there is nothing to label on the Label screen.
+fn nothing(state: &State) -> bool {
+    state.screen == Screen::Label && state.desk.example().is_none()
 }
 
 fn source(source: &ModelSource) -> String {
@@ -152,7 +158,8 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let hinted = bindings.iter().filter(|b| b.action != Action::Help);
     // One answer has no A and B.
     let single = contexts.contains(&Context::Label) && state.shown_sides().len() == 1;
-    let rest = hinted.filter_map(|b| {
+    let empty = nothing(state);
+    let rest = hinted.filter(|b| !(empty && b.context == Context::Label)).filter_map(|b| {
         let hint = match b.action {
             Action::Choose1 if single => "very good",
             Action::Choose2 if single => "good",

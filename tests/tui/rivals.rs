@@ -5,6 +5,8 @@ use outloud::label::{Rule, agreement, outcome};
 use outloud::rows::Reader;
 use outloud::session::{Book, Progress};
 
+use serde_json::json;
+
 use crate::labelling::Desk;
 use crate::stage::Stage;
 
@@ -94,6 +96,34 @@ fn rows_that_come_later_and_answers_picked_on_inspect_find_their_pairs() {
     desk.press("g i g g J J g l");
     let (_, example) = desk.stage.state.labelled().unwrap();
     assert!(example.id.starts_with("four#") && example.id.contains('3'), "{}", example.id);
+}
+
+#[test]
+fn what_cannot_be_labelled_offers_no_labels_and_white_space_is_named() {
+    let bad =
+        Reader::over("rows.jsonl", std::io::Cursor::new(b"{\"id\": \"x\", \"prompt\": \"p\"}\n".to_vec()));
+    let bad = bad.map(|row| Example::from_row(row.unwrap(), Origin::File)).collect();
+    let mut desk = Desk::on(Stage::on(bad), "ana", Vec::new());
+    desk.press("1 b u f K J r c");
+    let text = desk.stage.text(120, 30);
+    assert!(
+        text.contains("nothing here can be labelled") && !text.contains("1/0") && !text.contains("A »"),
+        "{text}"
+    );
+    let blank = Example::text("blank", "p", "  \n ");
+    let mut desk = Desk::on(Stage::on(vec![blank]), "ana", Vec::new());
+    assert!(desk.text().contains("(only white space)"), "{}", desk.text());
+}
+
+#[test]
+fn a_long_prompt_takes_the_room_that_short_answers_leave() {
+    let lines = (1..=14).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n\n");
+    let pair = json!({"id": "x", "prompt": lines, "chosen": "yes", "rejected": "no"}).to_string();
+    let rows = Reader::over("rows.jsonl", std::io::Cursor::new(pair.into_bytes()));
+    let rows = rows.map(|row| Example::from_row(row.unwrap(), Origin::File)).collect();
+    let mut desk = Desk::on(Stage::on(rows), "ana", Vec::new());
+    let text = desk.stage.text(120, 44);
+    assert!(text.contains("line 14") && text.contains("yes") && text.contains("no"), "{text}");
 }
 
 #[test]

@@ -112,7 +112,7 @@ pub(super) fn begin(state: &mut State, wanted: Option<usize>) {
     // Of an answer among several, the first of its pairs that waits.
     let wanted = wanted.and_then(|wanted| {
         let pairs = desk.pairs_of(wanted);
-        pairs.iter().copied().find(|pair| desk.is_open(*pair)).or(pairs.first().copied())
+        pairs.iter().copied().find(|pair| desk.is_open(*pair)).or_else(|| pairs.first().copied())
     });
     let place = |wanted: &dyn Fn(usize) -> bool| desk.queue.iter().position(|e| wanted(*e));
     let draft = |e| desk.stand(e) == crate::app::Stand::Is(Progress::Draft);

@@ -45,6 +45,8 @@ pub enum Context {
     Takes,
     /// A list to pick from.
     List,
+    /// Sampled critiques.
+    Samples,
     /// Editing a text in its pane.
     Edit,
     /// Typing a line.
@@ -77,6 +79,7 @@ impl Context {
             Self::Tags => "Reason tags",
             Self::Takes => "In the list of takes",
             Self::List => "In a list",
+            Self::Samples => "Among sampled critiques",
             Self::Edit => "Editing in place",
             Self::Line => "Typing a line",
             Self::Entry => "Typing a prompt and an answer",
@@ -87,7 +90,7 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
@@ -101,6 +104,7 @@ impl Context {
         Self::Tags,
         Self::Takes,
         Self::List,
+        Self::Samples,
         Self::Global,
         Self::Edit,
         Self::Line,
@@ -285,7 +289,7 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 18] = [
+        let stacks: [&[Context]; 19] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Teach, Context::Global],
@@ -298,6 +302,7 @@ impl Keymap {
             &[Context::Tags, Context::Global],
             &[Context::Takes, Context::Global],
             &[Context::List, Context::Global],
+            &[Context::Samples, Context::List, Context::Global],
             &[Context::Edit],
             &[Context::Line],
             &[Context::Entry],
@@ -312,7 +317,10 @@ impl Keymap {
                 .into_iter()
                 .flat_map(|b| b.keys.iter().map(|k| (k.as_slice(), b.name.as_str())));
             for (keys, name) in all {
-                if let Some(other) = seen.insert(keys, name) {
+                // The same action in other words is no conflict.
+                if let Some(other) = seen.insert(keys, name)
+                    && other != name
+                {
                     return Err(twice(place, keys, other, name));
                 }
             }

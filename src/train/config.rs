@@ -138,10 +138,14 @@ pub struct Config {
 pub struct Replay {
     /// Where they are.
     pub file: PathBuf,
-    /// Their share of each batch, at least one pair.
+    /// Their share of each batch, at least one pair; half unless given.
+    #[serde(default = "half")]
     pub share: f64,
 }
 
+fn half() -> f64 {
+    0.5
+}
 fn patience() -> usize {
     5
 }

@@ -524,10 +524,10 @@ fn what_was_labelled_is_what_the_train_dialog_offers() {
                 text.lines().find_map(|line| line.split_once(name)).unwrap_or_else(|| panic!("{text}"));
             line.1.split_whitespace().next().unwrap().to_owned()
         };
-        [words(" rows  "), words(" held out  "), words(" epochs  ")]
+        [words(" rows  "), words(" held out  "), words(" steps  ")]
     };
     let mut none = Desk::open("ana", Vec::new());
-    assert_eq!(rows(&mut none)[1..], ["0.1", "1"]);
+    assert_eq!(rows(&mut none)[1..], ["0.1", "│"]);
     let mut some = Desk::open("ana", Vec::new());
     some.press("1 2").save();
     assert_eq!(rows(&mut some), ["labels", "0", "20"]);

@@ -10,10 +10,6 @@ use crate::app::{
 };
 use crate::engine::ModelSource;
 
-/// Of fewer labels none is held out unless asked for, there would be next to nothing on that side; and one pass over them
-/// would be a step or two.
-const FEW_LABELS: usize = 30;
-
 fn ask(what: Ask) -> Vec<Effect> {
     vec![Effect::Runs(Box::new(what))]
 }
@@ -244,9 +240,8 @@ pub(super) fn open_form(state: &mut State) -> Vec<Effect> {
                 (0, false) => &data,
             };
             let mut form = Form::new(&model, data, &name);
-            if (1..FEW_LABELS).contains(&labelled) {
-                form.set(Field::HeldOut, "0");
-                form.set(Field::Epochs, "20");
+            if labelled > 0 {
+                form.suit_labels(labelled);
             }
             form
         }

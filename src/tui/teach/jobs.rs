@@ -29,13 +29,8 @@ fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
     let cwd = here()?;
     let mut files = Vec::new();
     for word in form.get(Field::Data).split_whitespace() {
-        let file = match word.strip_prefix("stories:") {
-            Some(count) => {
-                let count: u32 = count.parse().map_err(|_other| {
-                    Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200"))
-                })?;
-                stories(&folder.join(format!("stories-{count}.jsonl")), "train", "2026", count)?
-            }
+        let file = match named_stories(word, places)? {
+            Some(file) => file,
             None if word == "labels" => {
                 let file = folder.join(format!("labels-{}.jsonl", form.get(Field::Name).trim()));
                 crate::disk::create_dir(&folder)?;
@@ -57,6 +52,23 @@ fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
         files.push(file);
     }
     Ok(files)
+}
+
+/// The file of `stories:N`; `None` for another word.
+fn named_stories(word: &str, places: &Places) -> Result<Option<PathBuf>> {
+    let Some(count) = word.strip_prefix("stories:") else { return Ok(None) };
+    let count: u32 = count
+        .parse()
+        .map_err(|_other| Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200")))?;
+    stories(&places.runs().join("rows").join(format!("stories-{count}.jsonl")), "train", "2026", count)
+        .map(Some)
+}
+
+/// The words of `outloud train` for a form; the files it names are made.
+fn words(form: &Form, out: &Path, places: &Places) -> Result<Vec<String>> {
+    let words = form.words(&rows(form, places)?, out).into_iter();
+    let named = |word: String| Ok(named_stories(&word, places)?.map_or(word, |file| text(&file)));
+    words.map(named).collect()
 }
 
 /// A file of stories, made unless it is there.
@@ -98,7 +110,7 @@ pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
     if run.exists() {
         return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
     }
-    let args = form.words(&rows(form, places)?, &run);
+    let args = words(form, &run, places)?;
     begin(Launch { args, cwd: here()?, launcher: "local".into(), set: BTreeMap::new(), job: None }, places)
 }
 
@@ -148,7 +160,7 @@ impl Planning {
             // Each of its two runs takes about what one of them does.
             form.set(Field::Recipe, "cloud");
         }
-        let mut words = form.words(&rows(&form, places)?, &out);
+        let mut words = words(&form, &out, places)?;
         words.push("--dry-run".into());
         Ok(Self(Child::start(&words, &here()?)?))
     }

@@ -230,6 +230,11 @@ fn cell(state: &State, line: &Line, column: &Column, theme: &Theme) -> (String, 
     let facts = &line.facts;
     let (text, dim) = (theme.style(Meaning::Text), theme.style(Meaning::Dim));
     let found = state.found_rewards(facts.number);
+    let hidden = state.data.examples.get(&facts.number).is_some_and(|example| state.desk.hides(*example));
+    let some = found.iter().any(Option::is_some) || facts.rewards.iter().any(|r| !r.is_nan());
+    if hidden && some && matches!(column, Column::Reward | Column::Margin) {
+        return ("hidden".into(), dim);
+    }
     let value = |found: Option<f32>, file: f32| match (found, file.is_nan()) {
         _ if state.is_at_work(facts.number) => ("…".to_owned(), theme.style(Meaning::Accent)),
         (Some(value), _) => (format!("{value:+.3}"), theme.sign(value)),

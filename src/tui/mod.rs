@@ -129,7 +129,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<u8> {
     // The list and the Data screen both read what comes through a pipe.
     let sources = sources.into_iter().map(Source::kept).collect::<Result<Vec<_>>>()?;
     let reading = Options { map: options.map.clone(), strict: false };
-    let (rows, back) = read(sources.clone(), reading.clone(), options.label)?;
+    let (rows, back) = read(sources.clone(), reading.clone())?;
     let browse = browse(sources, reading, back.clone())?;
     let opened = Opened {
         data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
@@ -220,11 +220,7 @@ pub fn demo() -> Vec<Example> {
 }
 
 /// Reads files on a thread of its own, so that the screen is there at once.
-fn read(
-    sources: Vec<Source>,
-    options: Options,
-    label: bool,
-) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
+fn read(sources: Vec<Source>, options: Options) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
     let (send, receive) = mpsc::channel(4);
     let back = send.clone();
     if sources.is_empty() {
@@ -233,38 +229,40 @@ fn read(
     let (found, rows) = std::sync::mpsc::sync_channel(BATCH);
     let note = send.clone();
     let read = move || {
-        let mut read_rows = 0;
-        let all = Reader::mapped(sources, options);
-        // Who labels is to say which answer is better.
-        let all = if label { all.with_pairs() } else { all };
-        for row in all.take(MOST_ROWS) {
-            let example = row.map_or_else(
+        let mut all = Reader::mapped(sources, options);
+        let (mut count, mut answers) = (0, Vec::new());
+        while let Some(row) = all.next() {
+            answers.push(row.map_or_else(
                 |error| Example {
                     fault: Some(error.to_string()),
                     origin: Origin::File,
                     ..Example::text("unreadable", "", "")
                 },
                 |row| Example::from_row(row, Origin::File),
-            );
-            read_rows += 1;
-            if found.send(example).is_err() {
+            ));
+            // The answers of one row come together.
+            if all.is_within() {
+                continue;
+            }
+            count += answers.len();
+            if found.send(std::mem::take(&mut answers)).is_err() {
                 return;
             }
-        }
-        if read_rows == MOST_ROWS {
-            let text = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
-            let _ = note.blocking_send(Msg::Note(text));
+            if count >= MOST_ROWS {
+                let text = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
+                let _ = note.blocking_send(Msg::Note(text));
+                return;
+            }
         }
     };
     // What comes slowly is handed over as it comes.
     let hand_over = move || {
-        while let Ok(first) = rows.recv() {
-            let mut batch = vec![first];
+        while let Ok(mut batch) = rows.recv() {
             let end = Instant::now() + GATHER;
             while batch.len() < BATCH
                 && let Ok(next) = rows.recv_timeout(end.saturating_duration_since(Instant::now()))
             {
-                batch.push(next);
+                batch.extend(next);
             }
             if send.blocking_send(Msg::Examples(batch)).is_err() {
                 return;

@@ -28,9 +28,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("train", &["error", "disk", "checkpoint", "model", "engine", "stories", "data"]),
     ("runs", &["error", "disk", "train"]),
     ("eval", &["error", "stories"]),
-    ("recipe", &["error", "disk", "stories", "eval"]),
+    ("recipe", &["error", "disk", "data", "stories", "eval"]),
     ("label", &["error", "checkpoint", "session", "eval"]),
-    ("exchange", &["error", "checkpoint", "session", "label", "eval"]),
+    ("exchange", &["error", "checkpoint", "data", "session", "label", "eval"]),
     (
         "app",
         &[

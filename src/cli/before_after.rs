@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::json;
 
-use super::Exit;
-use crate::eval::before_after::{Comparison, Lengths, compare};
-use crate::eval::lines;
+use super::options::MapArgs;
+use super::{Exit, say};
+use crate::checkpoint::{Message, Prompt};
+use crate::engine::Input;
+use crate::eval::before_after::{Comparison, Lengths, Names, compare};
+use crate::rows::{Content, Reader, Source};
 use crate::{Error, Result, disk};
 
 /// Arguments of `before-after`.
@@ -25,9 +28,12 @@ pub struct BeforeAfterArgs {
     /// The model after
     #[arg(long, value_name = "MODEL")]
     pub new: String,
-    /// Pairs (JSON lines)
+    /// Pairs: any file that `outloud data` reads
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// What columns mean.
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Keep the models' results here, and go on with those that are there
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -58,15 +64,16 @@ impl BeforeAfterArgs {
         let mut out = std::io::stdout().lock();
         for (number, file) in self.files.iter().enumerate() {
             let rows = dir.join(format!("{number}-rows.jsonl"));
-            let lengths = prepare(file, &rows)?;
+            let sources = Source::expand([file.clone()])?;
+            let (lengths, bad) = prepare(Reader::mapped(sources, self.map.options(false)), &rows)?;
             let judge = |model: &str, which: &str| {
                 let results = dir.join(format!("{number}-{which}.jsonl"));
                 self.judge(model, &rows, &results)
             };
             let (old, new) = (judge(&self.old, "old")?, judge(&self.new, "new")?);
             let found = compare(&file.display().to_string(), &lengths, &old, &new)?;
-            left_out += found.left_out;
-            let text = if self.json { json(&found)? } else { found.table() };
+            left_out += found.left_out + bad;
+            let text = if self.json { text_of(&found)? } else { found.table() };
             writeln!(out, "{text}").map_err(|e| Error::io("<standard output>", e))?;
         }
         Ok(if left_out == 0 { Exit::Ok } else { Exit::Failed })
@@ -107,28 +114,55 @@ impl BeforeAfterArgs {
     }
 }
 
-fn json(found: &Comparison) -> Result<String> {
+fn text_of(found: &Comparison) -> Result<String> {
     serde_json::to_string(found)
         .map_err(|e| Error::invalid("the comparison", e.to_string(), "numbers", "Report this as a defect."))
 }
 
-/// Writes the rows with ids and without critiques; characters of both answers by id.
-fn prepare(file: &Path, to: &Path) -> Result<Lengths> {
-    let mut lengths = Lengths::new();
-    let mut text = Vec::new();
-    for (number, mut row) in lines::read::<Map<String, Value>>(file)?.into_iter().enumerate() {
-        let id = row.get("id").cloned().unwrap_or_else(|| number.to_string().into());
-        let length = |side: &str| match row.get(side) {
-            Some(Value::String(text)) => text.chars().count(),
-            Some(other) => other.to_string().chars().count(),
-            None => 0,
+/// Writes the pairs with their ids and without critiques; characters of both answers, and how many rows are no pairs.
+fn prepare(reader: Reader, to: &Path) -> Result<(Lengths, usize)> {
+    let (mut lengths, mut names) = (Lengths::new(), Names::default());
+    let (mut text, mut bad) = (Vec::new(), 0);
+    for row in reader {
+        let row = row?;
+        let (chosen, rejected) = match row.content {
+            Ok(Content::Pair { chosen, rejected }) => (chosen.input, rejected.input),
+            Ok(Content::One(_)) => {
+                say(&format!(
+                    "row {}: found no preference, expected a chosen and a rejected answer",
+                    row.number
+                ));
+                bad += 1;
+                continue;
+            }
+            Err(error) => {
+                say(&error);
+                bad += 1;
+                continue;
+            }
         };
-        lengths.insert(id.to_string(), (length("chosen"), length("rejected")));
-        row.retain(|key, _| ["prompt", "chosen", "rejected"].contains(&key.as_str()));
-        row.insert("id".into(), id);
-        serde_json::to_writer(&mut text, &row).map_err(|e| Error::io(to, e.into()))?;
+        let count = |input: &Input| input.answer.chars().count();
+        lengths.insert(names.next(&row.id), (count(&chosen), count(&rejected)));
+        let line = match chosen.prompt == rejected.prompt {
+            true => json!({
+                "id": row.id, "prompt": chosen.prompt, "chosen": chosen.answer, "rejected": rejected.answer,
+            }),
+            false => json!({"id": row.id, "chosen": chat(chosen), "rejected": chat(rejected)}),
+        };
+        serde_json::to_writer(&mut text, &line).map_err(|e| Error::io(to, e.into()))?;
         text.push(b'\n');
     }
     disk::replace(to, &text)?;
-    Ok(lengths)
+    Ok((lengths, bad))
+}
+
+/// Prompt and answer as one chat.
+fn chat(input: Input) -> Vec<Message> {
+    let message = |role: &str, content| Message { role: role.into(), content };
+    let mut chat = match input.prompt {
+        Prompt::Text(text) => vec![message("user", text)],
+        Prompt::Messages(messages) => messages,
+    };
+    chat.push(message("assistant", input.answer));
+    chat
 }

@@ -13,6 +13,7 @@ use toml::{Table, Value};
 use super::Exit;
 use super::interrupt::Interrupt;
 use super::model::ModelArgs;
+use super::options::MapArgs;
 use crate::engine::{ModelSource, device, device_name};
 use crate::recipe::on_policy_run;
 use crate::runs::{Turn, state_home, wait_for_device};
@@ -53,6 +54,9 @@ pub struct TrainArgs {
     /// Rows: any file that `outloud data` reads; may be given more than once
     #[arg(long, value_name = "FILE", required = true)]
     pub data: Vec<PathBuf>,
+    /// What columns mean.
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Rows held out, looked at as the run goes; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub valid: Vec<PathBuf>,
@@ -200,6 +204,7 @@ impl TrainArgs {
         flag("replay.file", self.replay.as_ref().map(|file| Value::String(file.display().to_string())));
         flag("held-out", self.held_out.map(Value::Float));
         flag("epochs", self.epochs.map(Value::Float));
+        flag("map", self.map.map.as_ref().map(|map| Value::String(map.text())));
         flag("optimizer.lr", self.lr.map(Value::Float));
         flags
     }

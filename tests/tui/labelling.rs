@@ -228,9 +228,12 @@ fn inspecting_a_pair_reveals_it() {
     desk.stage.play();
     desk.press("g i");
     assert_eq!(desk.stage.state.screen, Screen::Inspect);
-    assert!(desk.mine(0).unwrap().revealed);
+    assert_eq!(desk.mine(0), None, "looking is no draft");
     desk.press("J g l");
     assert_eq!((desk.stage.state.screen, desk.at()), (Screen::Label, 1));
+    desk.press("K 1 1 J 1").save();
+    let revealed = |at| desk.mine(at).unwrap().revealed;
+    assert_eq!([revealed(0), revealed(1), revealed(3)], [true, true, false]);
 }
 
 #[test]

@@ -66,9 +66,12 @@ fn named_stories(word: &str, places: &Places) -> Result<Option<PathBuf>> {
 
 /// The words of `outloud train` for a form; the files it names are made.
 fn words(form: &Form, out: &Path, places: &Places) -> Result<Vec<String>> {
-    let words = form.words(&rows(form, places)?, out).into_iter();
+    let mut words = form.words(&rows(form, places)?, out);
+    if !places.map.is_empty() {
+        words.extend(["--map".to_owned(), places.map.clone()]);
+    }
     let named = |word: String| Ok(named_stories(&word, places)?.map_or(word, |file| text(&file)));
-    words.map(named).collect()
+    words.into_iter().map(named).collect()
 }
 
 /// A file of stories, made unless it is there.

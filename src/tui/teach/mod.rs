@@ -32,6 +32,8 @@ pub(super) struct Places {
     pub session: PathBuf,
     /// Opened files.
     pub files: Vec<PathBuf>,
+    /// What their columns mean, as `--map` takes it.
+    pub map: String,
     /// Launchers of the user's.
     pub launchers: Option<PathBuf>,
 }

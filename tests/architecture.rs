@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["error", "stories"]),
     ("recipe", &["error", "disk", "data", "stories", "eval"]),
     ("label", &["error", "checkpoint", "session", "eval"]),
-    ("exchange", &["error", "checkpoint", "session", "label", "eval"]),
+    ("exchange", &["error", "checkpoint", "data", "session", "label", "eval"]),
     (
         "app",
         &[

@@ -16,7 +16,11 @@ mod common;
 mod formats;
 #[path = "data/fuzz.rs"]
 mod fuzz;
+#[path = "data/ids.rs"]
+mod ids;
 #[path = "data/index.rs"]
 mod index;
+#[path = "data/missing.rs"]
+mod missing;
 #[path = "data/shapes.rs"]
 mod shapes;

@@ -236,7 +236,7 @@ fn before_and_after_counts_what_changed() {
     let old = write("old", &[(0.0, 1.0), (0.0, 2.0), (1.0, 0.0), (3.0, 0.0), (1.0, 1.0)]);
     // Another scale, and two fixed, one broken.
     let new = write("new", &[(10.0, 0.0), (0.0, 20.0), (0.0, 10.0), (30.0, 0.0), (20.0, 0.0)]);
-    let lengths: Lengths = (0..5).map(|i| (i.to_string(), (10 + i, 12))).collect();
+    let lengths: Lengths = (0..5).map(|i| ((i.to_string(), 0), (10 + i, 12))).collect();
     let found = compare("set", &lengths, &old, &new).unwrap();
     assert_eq!((found.pairs, found.left_out, found.fixed, found.broken, found.unchanged), (5, 1, 2, 1, 2));
     let changes: Vec<Change> = found.rows.iter().map(|r| r.change).collect();

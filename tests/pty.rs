@@ -197,6 +197,67 @@ fn a_file_of_rows_is_opened_bad_ones_included() {
     assert_eq!(terminal.exit(), 0);
 }
 
+/// `cat rows.jsonl | outloud -`: rows are there while the pipe is open, and can be browsed once it has ended; keys come from
+/// the terminal; nothing is left of the copy.
+#[test]
+fn rows_from_a_pipe_can_be_browsed() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |from: usize, to: usize| -> String {
+        (from..to)
+            .map(|n| {
+                format!(
+                    "{{\"id\":\"r{}\",\"q\":\"How much is {n} + 1?\",\"answer\":\"{}\"}}\n",
+                    n % 90,
+                    n + 1
+                )
+            })
+            .collect()
+    };
+    let (first, rest, go) =
+        (folder.path().join("first"), folder.path().join("rest"), folder.path().join("go"));
+    std::fs::write(&first, rows(0, 3)).unwrap();
+    std::fs::write(&rest, rows(3, 100)).unwrap();
+    let feed = format!(
+        "(cat '{}'; while ! test -e '{}'; do sleep 0.05; done; cat '{}')",
+        first.display(),
+        go.display(),
+        rest.display()
+    );
+    let copies = || {
+        let open = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        open.filter(|e| e.file_name().to_string_lossy().starts_with(".tmp"))
+            .map(|e| e.path())
+            .collect::<Vec<_>>()
+    };
+    let before = copies();
+    let mut terminal = Terminal::start_behind(&feed, "- --map prompt=q", (160, 45));
+    // The pipe is open.
+    terminal.wait_for("How much is 0");
+    terminal.keys("gd");
+    terminal.wait_for("rows are being read");
+    std::fs::write(&go, "").unwrap();
+    terminal.wait_for("of 100");
+    terminal.keys("G");
+    terminal.wait_for("100 of 100");
+    terminal.wait_for("How much is 99 + 1?");
+    terminal.keys("fprompt ~ 77\r");
+    terminal.wait_for("1 of 1");
+    terminal.keys("F");
+    terminal.wait_for("10 repeated ids");
+    terminal.keys("B");
+    terminal.wait_for("the id r0 is that of <standard input>:1 as well");
+    terminal.keys("B\r");
+    terminal.wait_for("Inspect");
+    let mut after = copies();
+    after.retain(|path| {
+        !before.contains(path) && std::fs::read(path).is_ok_and(|b| b.starts_with(b"{\"id\":\"r0\""))
+    });
+    assert_eq!(after, [] as [std::path::PathBuf; 0], "the copy has no name");
+    terminal.keys("q");
+    assert_eq!(terminal.exit(), 0);
+    terminal.assert_restored();
+}
+
 #[test]
 fn a_key_is_on_the_screen_within_30_ms_while_tokens_stream() {
     let mut terminal = Terminal::child("child_at_a_slow_pace", (120, 40));
@@ -297,7 +358,10 @@ fn child(change: impl FnOnce(&mut Script)) -> ! {
     change(&mut script);
     let (client, events, _engine) = fake::start(script).unwrap();
     let code = outloud::tui::run_with(&outloud::tui::OpenOptions::default(), (client, events));
-    std::process::exit(i32::from(code.unwrap()));
+    match code.unwrap() {
+        outloud::tui::Left::Exit(code) => std::process::exit(i32::from(code)),
+        left @ outloud::tui::Left::Reopen(_) => panic!("{left:?}"),
+    }
 }
 
 #[test]

@@ -16,10 +16,14 @@ mod editing;
 mod fuzz;
 #[path = "tui/keeping.rs"]
 mod keeping;
+#[path = "tui/knowing.rs"]
+mod knowing;
 #[path = "tui/labelling.rs"]
 mod labelling;
 #[path = "tui/mouse.rs"]
 mod mouse;
+#[path = "tui/rivals.rs"]
+mod rivals;
 #[path = "tui/snapshots.rs"]
 mod snapshots;
 #[path = "tui/stage.rs"]

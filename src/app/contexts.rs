@@ -18,9 +18,8 @@ impl State {
             (Some(Layer::Line(_)), ..) => &[Context::Line],
             (Some(Layer::Search(_)), ..) => &[Context::Search],
             (Some(Layer::Takes(_)), ..) => &[Context::Takes, Context::Global],
-            (Some(Layer::Samples(_) | Layer::Steer(_) | Layer::Columns(_)), ..) => {
-                &[Context::List, Context::Global]
-            }
+            (Some(Layer::Samples(_)), ..) => &[Context::Samples, Context::List, Context::Global],
+            (Some(Layer::Steer(_) | Layer::Columns(_)), ..) => &[Context::List, Context::Global],
             (Some(Layer::Quit(_)), ..) => &[Context::Confirm],
             (Some(Layer::Help(_) | Layer::Detail(..) | Layer::Guidelines(_)), ..) => &[Context::Global],
             (None, screen, focus) => Self::screen_contexts(screen, focus),

@@ -99,6 +99,18 @@ pub struct Desk {
     pub queue: Vec<usize>,
     /// Place in the queue of the pair on the screen.
     pub at: usize,
+    /// Somebody labels here: the Label screen was opened, or the session holds labels of this annotator.
+    pub labelling: bool,
+    /// Rewards of pairs that wait for a label are shown elsewhere too.
+    pub unmasked: bool,
+    /// Pairs made of single answers to one prompt, by the index of such an answer.
+    pub rivals: HashMap<usize, Vec<usize>>,
+    /// Examples looked at for such answers.
+    pub paired: usize,
+    /// Examples whose rewards or critiques were on the screen.
+    pub seen: BTreeSet<usize>,
+    /// Those of them that the session has not been told of.
+    pub untold: BTreeSet<usize>,
     /// Its rewards and critiques are shown.
     pub revealed: bool,
     /// Since when it is on the screen.
@@ -242,7 +254,12 @@ impl Writing {
 pub fn concerns_labels(entry: &Entry) -> bool {
     matches!(
         entry.event,
-        Event::Label(_) | Event::Review(_) | Event::Undo { .. } | Event::Bulk { .. } | Event::Example(_)
+        Event::Label(_)
+            | Event::Review(_)
+            | Event::Undo { .. }
+            | Event::Bulk { .. }
+            | Event::Example(_)
+            | Event::Seen { .. }
     )
 }
 
@@ -381,6 +398,31 @@ impl Desk {
             }
         }
         count
+    }
+
+    /// The pairs that an example stands for on the Label screen: itself, or those that its answer is in.
+    pub fn pairs_of(&self, example: usize) -> Vec<usize> {
+        self.rivals.get(&example).cloned().unwrap_or_else(|| vec![example])
+    }
+
+    /// Whether this annotator has had rewards or critiques of an example on the screen, before a label or without one.
+    pub fn has_seen(&self, example: usize) -> bool {
+        let told = |digest| self.book.has_seen(self.by(), digest);
+        self.seen.contains(&example) || self.digest(example).is_some_and(told)
+    }
+
+    /// Whether rewards of an example are kept from this annotator on other screens: it waits for a blind label.
+    pub fn hides(&self, example: usize) -> bool {
+        let waits = |pair: usize| {
+            let given = self.mine(pair).is_some_and(|l| l.state == Progress::Submitted || l.revealed);
+            self.digest(pair).is_some() && !given && !self.has_seen(pair)
+        };
+        self.labelling && !self.unmasked && self.pairs_of(example).into_iter().any(waits)
+    }
+
+    /// Whether figures over many rows are kept from this annotator: some wait for a blind label.
+    pub fn hides_some(&self) -> bool {
+        self.labelling && !self.unmasked && self.queue.iter().any(|example| self.hides(*example))
     }
 
     /// Whether rewards and critiques of an example are shown: once they were revealed, or a label is given.

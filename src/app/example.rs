@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
+use crate::label::choices;
 use crate::rows::{Content, Row};
+use crate::session::Choice;
 
 /// Which answer of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -81,6 +83,8 @@ pub struct Example {
     pub extra: Arc<Map<String, Value>>,
     /// Why it cannot be judged: a row that was read but is none.
     pub fault: Option<String>,
+    /// Two answers of which the file does not say which is better: the chosen one is only the first.
+    pub open: bool,
 }
 
 impl Example {
@@ -95,6 +99,7 @@ impl Example {
             hint: None,
             extra: Arc::default(),
             fault: None,
+            open: false,
         }
     }
 
@@ -122,6 +127,7 @@ impl Example {
             hint,
             extra: Arc::new(row.extra),
             fault,
+            open: false,
         }
     }
 
@@ -136,6 +142,29 @@ impl Example {
     /// True for a preference pair.
     pub fn is_pair(&self) -> bool {
         matches!(self.answers, Answers::Pair { .. })
+    }
+
+    /// What a side is called.
+    pub fn side_name(&self, side: Side) -> &'static str {
+        match (self.open, side) {
+            (false, side) => side.name(),
+            (true, Side::Chosen) => "first",
+            (true, Side::Rejected) => "second",
+        }
+    }
+
+    /// A choice in words.
+    pub fn choice_words(&self, choice: Choice) -> &'static str {
+        let word = choices::words(choice);
+        match (self.is_pair(), self.open, word) {
+            (_, _, "tie") | (true, false, _) => word,
+            (true, true, "chosen") => "first",
+            (true, true, "chosen-much") => "first-much",
+            (true, true, "rejected") => "second",
+            (true, true, _) => "second-much",
+            (false, _, "chosen" | "chosen-much") => "good",
+            (false, ..) => "bad",
+        }
     }
 
     /// The sides it has.

@@ -47,6 +47,8 @@ pub enum Context {
     Takes,
     /// A list to pick from.
     List,
+    /// Sampled critiques.
+    Samples,
     /// Editing a text in its pane.
     Edit,
     /// Typing a line.
@@ -80,6 +82,7 @@ impl Context {
             Self::Tags => "Reason tags",
             Self::Takes => "In the list of takes",
             Self::List => "In a list",
+            Self::Samples => "Among sampled critiques",
             Self::Edit => "Editing in place",
             Self::Line => "Typing a line",
             Self::Entry => "Typing a prompt and an answer",
@@ -90,7 +93,7 @@ impl Context {
     }
 
     /// In the order the help lists them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Inspect,
         Self::Critique,
         Self::Compare,
@@ -105,6 +108,7 @@ impl Context {
         Self::Tags,
         Self::Takes,
         Self::List,
+        Self::Samples,
         Self::Global,
         Self::Edit,
         Self::Line,
@@ -289,7 +293,7 @@ impl Keymap {
 
     /// No key with two meanings where both could be meant, none that is the beginning of another.
     fn check(&self, place: &str) -> Result<()> {
-        let stacks: [&[Context]; 19] = [
+        let stacks: [&[Context]; 20] = [
             &[Context::Critique, Context::Inspect, Context::Global],
             &[Context::Compare, Context::Global],
             &[Context::Teach, Context::Global],
@@ -303,6 +307,7 @@ impl Keymap {
             &[Context::Tags, Context::Global],
             &[Context::Takes, Context::Global],
             &[Context::List, Context::Global],
+            &[Context::Samples, Context::List, Context::Global],
             &[Context::Edit],
             &[Context::Line],
             &[Context::Entry],
@@ -317,7 +322,10 @@ impl Keymap {
                 .into_iter()
                 .flat_map(|b| b.keys.iter().map(|k| (k.as_slice(), b.name.as_str())));
             for (keys, name) in all {
-                if let Some(other) = seen.insert(keys, name) {
+                // The same action in other words is no conflict.
+                if let Some(other) = seen.insert(keys, name)
+                    && other != name
+                {
                     return Err(twice(place, keys, other, name));
                 }
             }

@@ -20,6 +20,7 @@ pub mod keymap;
 pub mod layer;
 pub mod ledger;
 pub mod msg;
+pub mod rivals;
 pub mod search;
 pub mod spot;
 pub mod state;

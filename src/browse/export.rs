@@ -1,10 +1,11 @@
 //! Rows written to a file, in slices: aside first, under its name when it is whole.
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Export;
 use crate::data::Dataset;
+use crate::disk::Aside;
 use crate::{Error, Result};
 
 /// A file being written.
@@ -12,7 +13,7 @@ pub struct Writing {
     what: Export,
     path: PathBuf,
     /// None once the file has its name.
-    out: Option<BufWriter<tempfile::NamedTempFile>>,
+    out: Option<Aside>,
     done: usize,
 }
 
@@ -30,9 +31,7 @@ impl Writing {
                 "Give another name, or remove it first.",
             ));
         }
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        let aside = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(path, e))?;
-        Ok(Self { what, path: path.into(), out: Some(BufWriter::new(aside)), done: 0 })
+        Ok(Self { what, path: path.into(), out: Some(Aside::create(path)?), done: 0 })
     }
 
     /// Writes one row more; at the end, what was written.
@@ -72,11 +71,8 @@ impl Writing {
     }
 
     fn end(&mut self) -> Result<String> {
-        let failed = |e: std::io::Error| Error::io(&self.path, e);
         if let Some(out) = self.out.take() {
-            let aside = out.into_inner().map_err(|e| failed(e.into_error()))?;
-            aside.as_file().sync_all().map_err(failed)?;
-            aside.persist_noclobber(&self.path).map_err(|e| failed(e.error))?;
+            out.publish()?;
         }
         let what = if self.what == Export::Bad { "bad rows" } else { "rows" };
         Ok(format!("{} {what} are in {}", self.done, self.path.display()))

@@ -90,7 +90,7 @@ pub enum Ask {
     Mark(u32, [f32; 2]),
     /// What a person says of a row, by its number; nothing: what the file says.
     Label(u32, Option<&'static str>),
-    /// Lines of bad rows from this one on, so many.
+    /// Lines of bad rows and, after them, of rows with the id of an earlier row, from this one on, so many.
     Bad(usize, usize),
     /// Write to a file that does not exist yet.
     Export(Export, PathBuf),
@@ -120,6 +120,10 @@ pub struct Index {
     pub rows: usize,
     /// Bad ones.
     pub bad: usize,
+    /// Rows, good and bad, with the id of an earlier row.
+    pub repeated: usize,
+    /// How many of those can be listed.
+    pub repeats: usize,
     /// Share of the file in hand that is read.
     pub share: Option<f64>,
     /// All is read.
@@ -130,6 +134,13 @@ pub struct Index {
     pub columns: Vec<String>,
     /// Files that could not be read, or not to their end.
     pub errors: Vec<String>,
+}
+
+impl Index {
+    /// Lines about rows with which something is wrong.
+    pub fn notes(&self) -> usize {
+        self.bad + self.repeats
+    }
 }
 
 /// What the thread tells.

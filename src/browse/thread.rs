@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::sync::mpsc::{Sender, channel};
 
-use super::{Ask, News, Worker};
+use super::{Ask, Index, News, Worker};
 use crate::data::{Dataset, Options, Source};
 use crate::{Error, Result};
 
 /// Where the rows come from.
 pub enum From {
     /// Files.
-    Files(Vec<Source>),
+    Files(Vec<Source>, Options),
     /// Text compiled in, as JSON lines.
     Text(&'static str),
 }
@@ -21,19 +21,23 @@ pub enum From {
 /// When there is no thread to be had, or no temporary file for a text.
 pub fn start(from: From, mut tell: impl FnMut(News) -> bool + Send + 'static) -> Result<Sender<Ask>> {
     let (send, asked) = channel();
-    let (sources, text) = match from {
-        From::Files(sources) => (sources, None),
+    let (sources, options, text) = match from {
+        From::Files(sources, options) => (sources, options, None),
         From::Text(text) => {
             let failed = |e| Error::io("the temporary folder", e);
             let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().map_err(failed)?;
             file.write_all(text.as_bytes()).map_err(failed)?;
-            (vec![Source::File(file.path().to_owned())], Some(file))
+            (vec![Source::File(file.path().to_owned())], Options::default(), Some(file))
         }
     };
     let work = move || {
         // It is there as long as it may be opened.
         let _text = text;
-        let mut worker = Worker::new(Dataset::open(sources, Options::default()));
+        if !tell(News::Index(Index::default())) {
+            return;
+        }
+        sources.iter().for_each(Source::wait);
+        let mut worker = Worker::new(Dataset::open(sources, options));
         loop {
             let next = if worker.is_idle() { asked.recv().ok() } else { None };
             let more = std::iter::from_fn(|| asked.try_recv().ok());

@@ -138,12 +138,22 @@ impl Worker {
             }
             Ask::Bad(from, count) => {
                 let files = self.dataset.files();
-                let lines = self.dataset.bad().iter().skip(from).take(count).map(|bad| {
-                    let name = files.get(bad.file).map_or("", |file| file.name.as_str());
+                let name = |at: usize| files.get(at).map_or("", |file| file.name.as_str());
+                let bad = self.dataset.bad().iter().map(|bad| {
+                    let name = name(bad.file);
                     let column = bad.fault.column.as_ref().map(|c| format!("{c}: ")).unwrap_or_default();
                     (format!("{name}{}", bad.place), format!("{column}{}", bad.fault))
                 });
-                return vec![News::Bad(from, lines.collect())];
+                let repeats = self.dataset.repeats().iter().map(|repeat| {
+                    let reason = format!(
+                        "the id {} is that of {}{} as well",
+                        repeat.id,
+                        name(repeat.first_file),
+                        repeat.first
+                    );
+                    (format!("{}{}", name(repeat.file), repeat.place), reason)
+                });
+                return vec![News::Bad(from, bad.chain(repeats).skip(from).take(count).collect())];
             }
             Ask::Export(what, path) => match Writing::new(what, &path) {
                 Ok(writing) => self.writing = Some(writing),
@@ -201,6 +211,8 @@ impl Worker {
         News::Index(Index {
             rows: self.facts.len(),
             bad: self.dataset.bad().len(),
+            repeated: files.iter().map(|file| file.repeated).sum(),
+            repeats: self.dataset.repeats().len(),
             share: self.share.filter(|_| !self.done),
             done: self.done,
             stopped: self.stopped,

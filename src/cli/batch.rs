@@ -16,6 +16,9 @@ use crate::engine::{CritiqueOptions, CritiqueText, Event, Request, ScoreOptions,
 use crate::rows::{Content, Item, Row};
 use crate::{Error, Result};
 
+/// Rows with the id of an earlier row that are named; the rest are counted.
+const REPEATS: usize = 10;
+
 /// What is done with each answer.
 #[derive(Clone, Debug)]
 pub enum Task {
@@ -79,6 +82,8 @@ pub struct Batch {
     first: u64,
     open: usize,
     unread: usize,
+    /// Rows with the id of an earlier row.
+    repeats: usize,
     progress: Progress,
 }
 
@@ -94,7 +99,7 @@ impl Batch {
     ) -> Self {
         progress.start();
         let pending = VecDeque::new();
-        Self { host, task, shape, output, width, pending, first: 0, open: 0, unread: 0, progress }
+        Self { host, task, shape, output, width, pending, first: 0, open: 0, unread: 0, repeats: 0, progress }
     }
 
     /// Works through the rows. What is finished is written whatever happens.
@@ -120,6 +125,10 @@ impl Batch {
         if interrupted {
             say("interrupted; finished rows are kept, and with --out --resume goes on after them");
             return Ok(Exit::Interrupted);
+        }
+        if self.repeats > 0 {
+            let many = self.repeats;
+            say(&format!("{many} rows have the id of an earlier row: results are in the order of the rows"));
         }
         let failed = self.progress.failed();
         if failed > 0 {
@@ -162,6 +171,12 @@ impl Batch {
     fn take(&mut self, row: Row) -> Result<()> {
         let sequence = self.first + self.pending.len() as u64;
         let known = self.output.known(&row.id);
+        if let Some(what) = &row.repeats {
+            self.repeats += 1;
+            if self.repeats <= REPEATS {
+                self.progress.say(what);
+            }
+        }
         let mut pending =
             Pending { id: row.id, extra: row.extra, known, items: Vec::new(), outcomes: Vec::new() };
         if !matches!(known, Known::Kept(_)) {
@@ -226,11 +241,13 @@ impl Batch {
         while let Ok(event) = self.host.events.try_recv() {
             self.event(event);
         }
+        // Of several rows with one id a later result must not be taken for an earlier one's.
+        let mut left: Vec<Value> = Vec::new();
         for row in std::mem::take(&mut self.pending) {
             match row.known {
-                _ if row.finished() => self.write(row)?,
+                _ if row.finished() && !left.contains(&row.id) => self.write(row)?,
                 Known::Again(old) => self.output.keep(old)?,
-                Known::New | Known::Kept(_) => {}
+                Known::New | Known::Kept(_) => left.push(row.id),
             }
         }
         Ok(())

@@ -1,19 +1,19 @@
 //! `outloud before-after`: the same pairs under an old and a new model.
 
-use std::io::{BufRead as _, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::json;
 
-use super::Exit;
-use crate::data::{self, PairRow};
-use crate::eval::before_after::{Comparison, Lengths, compare};
+use super::options::MapArgs;
+use super::{Exit, say};
+use crate::checkpoint::{Message, Prompt};
+use crate::engine::Input;
+use crate::eval::before_after::{Comparison, Lengths, Names, compare};
+use crate::rows::{Content, Reader, Source};
 use crate::{Error, Result, disk};
-
-/// Rows left out that are named; the rest are counted.
-const NAMED: usize = 10;
 
 /// Arguments of `before-after`.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ pub struct BeforeAfterArgs {
     /// Pairs: any file that `outloud data` reads
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// What columns mean.
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Keep the models' results here, and go on with those that are there
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -61,22 +64,23 @@ impl BeforeAfterArgs {
         let mut out = std::io::stdout().lock();
         for (number, file) in self.files.iter().enumerate() {
             let rows = dir.join(format!("{number}-rows.jsonl"));
-            let prepared = prepare(file, &rows)?;
+            let sources = Source::expand([file.clone()])?;
+            let (lengths, bad) = prepare(Reader::mapped(sources, self.map.options(false)), &rows)?;
             let judge = |model: &str, which: &str| {
                 let results = dir.join(format!("{number}-{which}.jsonl"));
-                self.judge(model, &rows, &results, &prepared.places)
+                self.judge(model, &rows, &results)
             };
             let (old, new) = (judge(&self.old, "old")?, judge(&self.new, "new")?);
-            let found = compare(&file.display().to_string(), &prepared.lengths, &old, &new)?;
-            left_out += found.left_out + prepared.left_out;
-            let text = if self.json { json(&found)? } else { found.table() };
+            let found = compare(&file.display().to_string(), &lengths, &old, &new)?;
+            left_out += found.left_out + bad;
+            let text = if self.json { text_of(&found)? } else { found.table() };
             writeln!(out, "{text}").map_err(|e| Error::io("<standard output>", e))?;
         }
         Ok(if left_out == 0 { Exit::Ok } else { Exit::Failed })
     }
 
     /// The results of a model over some rows; a file of results is taken as it is.
-    fn judge(&self, model: &str, rows: &Path, results: &Path, places: &[String]) -> Result<PathBuf> {
+    fn judge(&self, model: &str, rows: &Path, results: &Path) -> Result<PathBuf> {
         if Path::new(model).is_file() {
             return Ok(PathBuf::from(model));
         }
@@ -88,22 +92,15 @@ impl BeforeAfterArgs {
             vec!["critique".into(), "--max-tokens".into(), self.max_tokens.to_string()]
         };
         let program = std::env::current_exe().map_err(|e| Error::io("the program itself", e))?;
-        let mut child = Command::new(&program)
+        let status = Command::new(&program)
             .args(words)
             .args(["--model", model, "--resume", "--out"])
             .arg(results)
             .arg(rows)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
+            .status()
             .map_err(|e| Error::io(&program, e))?;
-        if let Some(said) = child.stderr.take() {
-            for line in BufReader::new(said).lines().map_while(std::result::Result::ok) {
-                eprintln!("{}", translated(&line, rows, places));
-            }
-        }
-        let status = child.wait().map_err(|e| Error::io(&program, e))?;
         match status.code() {
             Some(0 | 1) if results.exists() => Ok(results.to_path_buf()),
             Some(130) => Err(Error::Cancelled),
@@ -117,83 +114,55 @@ impl BeforeAfterArgs {
     }
 }
 
-fn json(found: &Comparison) -> Result<String> {
+fn text_of(found: &Comparison) -> Result<String> {
     serde_json::to_string(found)
         .map_err(|e| Error::invalid("the comparison", e.to_string(), "numbers", "Report this as a defect."))
 }
 
-/// Characters of both answers by id, and the place of each row of the written file.
-struct Prepared {
-    lengths: Lengths,
-    places: Vec<String>,
-    left_out: usize,
-}
-
-/// Writes the pairs of a file in any format with ids and without critiques. Rows that are none are said and left out.
-fn prepare(file: &Path, to: &Path) -> Result<Prepared> {
-    let found = data::pairs(file)?;
-    for (place, why) in found.bad.iter().take(NAMED) {
-        eprintln!("{place}: left out: {why}");
-    }
-    if !found.ties.is_empty() {
-        let first = found.ties.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-        eprintln!("{} ties left out, in which neither answer is better: {first}", found.ties.len());
-    }
-    if let Some(more) = found.bad.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        eprintln!("{}: {more} more rows left out", file.display());
-    }
-    if found.rows.is_empty() {
-        let first = found.bad.first().map(|(place, why)| format!("; {place}: {why}")).unwrap_or_default();
-        return Err(Error::invalid(
-            file.display().to_string(),
-            format!("no pairs in {} rows{first}", found.bad.len() + found.ties.len()),
-            "rows with prompt, chosen and rejected",
-            "Give a file of pairs; `outloud data` says what is in it.",
-        ));
-    }
-    let (mut lengths, mut places, mut text) = (Lengths::new(), Vec::new(), Vec::new());
-    for PairRow { place, mut row } in found.rows {
-        row.retain(|key, _| ["id", "prompt", "chosen", "rejected"].contains(&key.as_str()));
-        let length = |side: &str| match row.get(side) {
-            Some(Value::String(text)) => text.chars().count(),
-            Some(other) => other.to_string().chars().count(),
-            None => 0,
+/// Writes the pairs with their ids and without critiques; characters of both answers, and how many rows are no pairs.
+fn prepare(reader: Reader, to: &Path) -> Result<(Lengths, usize)> {
+    let (mut lengths, mut names) = (Lengths::new(), Names::default());
+    let (mut text, mut bad) = (Vec::new(), 0);
+    for row in reader {
+        let row = row?;
+        let (chosen, rejected) = match row.content {
+            Ok(Content::Pair { chosen, rejected }) => (chosen.input, rejected.input),
+            Ok(Content::One(_)) => {
+                say(&format!(
+                    "row {}: found no preference, expected a chosen and a rejected answer",
+                    row.number
+                ));
+                bad += 1;
+                continue;
+            }
+            Err(error) => {
+                say(&error);
+                bad += 1;
+                continue;
+            }
         };
-        let id = row.get("id").map(Value::to_string).unwrap_or_default();
-        lengths.insert(id, (length("chosen"), length("rejected")));
-        places.push(place);
-        serde_json::to_writer(&mut text, &row).map_err(|e| Error::io(to, e.into()))?;
+        let count = |input: &Input| input.answer.chars().count();
+        lengths.insert(names.next(&row.id), (count(&chosen), count(&rejected)));
+        let line = match chosen.prompt == rejected.prompt {
+            true => json!({
+                "id": row.id, "prompt": chosen.prompt, "chosen": chosen.answer, "rejected": rejected.answer,
+            }),
+            false => json!({"id": row.id, "chosen": chat(chosen), "rejected": chat(rejected)}),
+        };
+        serde_json::to_writer(&mut text, &line).map_err(|e| Error::io(to, e.into()))?;
         text.push(b'\n');
     }
     disk::replace(to, &text)?;
-    Ok(Prepared { lengths, places, left_out: found.bad.len() })
+    Ok((lengths, bad))
 }
 
-/// A message about a row of the written file, as one about the user's.
-fn translated(line: &str, rows: &Path, places: &[String]) -> String {
-    let name = rows.display().to_string();
-    let Some((before, after)) = line.split_once(&name) else { return line.to_owned() };
-    let digits: String =
-        after.strip_prefix(':').unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
-    let place = digits.parse::<usize>().ok().and_then(|n| places.get(n.checked_sub(1)?));
-    let rest = after.get(1 + digits.len()..).unwrap_or_default();
-    match (place, places.first().and_then(|first| first.rsplit_once(':'))) {
-        (Some(place), _) => format!("{before}{place}{rest}"),
-        (None, Some((file, _))) => format!("{before}{file}{after}"),
-        (None, None) => line.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_name_the_users_file() {
-        let places = ["pairs.csv:2".to_owned(), "pairs.csv:5".to_owned()];
-        let said = |line: &str| translated(line, Path::new("/tmp/x/0-rows.jsonl"), &places);
-        assert_eq!(said("warning: /tmp/x/0-rows.jsonl:2: too long"), "warning: pairs.csv:5: too long");
-        assert_eq!(said("/tmp/x/0-rows.jsonl: unreadable"), "pairs.csv: unreadable");
-        assert_eq!(said("done"), "done");
-    }
+/// Prompt and answer as one chat.
+fn chat(input: Input) -> Vec<Message> {
+    let message = |role: &str, content| Message { role: role.into(), content };
+    let mut chat = match input.prompt {
+        Prompt::Text(text) => vec![message("user", text)],
+        Prompt::Messages(messages) => messages,
+    };
+    chat.push(message("assistant", input.answer));
+    chat
 }

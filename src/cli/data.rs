@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::options::MapArgs;
 use super::{Exit, say, visible};
-use crate::data::{Bad, Dataset, Map, Options, Place, Progress, Source};
+use crate::data::{Bad, Dataset, Place, Progress, Repeat, Source};
 use crate::{Error, Result};
 
 /// Arguments of `data`.
@@ -27,9 +28,9 @@ pub struct DataArgs {
     /// One JSON object a file
     #[arg(long)]
     pub json: bool,
-    /// Names for columns: prompt=question,chosen=best,...
-    #[arg(long, value_name = "NAME=COLUMN,...", value_parser = map)]
-    pub map: Option<Map>,
+    /// What columns mean.
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Write the bad rows, as they stand, to a new file (of several files: into a new folder, one file each)
     #[arg(long, value_name = "OUT")]
     pub bad: Option<PathBuf>,
@@ -37,11 +38,6 @@ pub struct DataArgs {
 
 /// Bad rows shown without `--json`.
 const SHOWN: usize = 10;
-
-/// `--map` as an argument.
-pub fn map(text: &str) -> std::result::Result<Map, String> {
-    Map::parse(text).map_err(|error| error.to_string())
-}
 
 /// Reads the files and says what they hold.
 ///
@@ -53,7 +49,7 @@ pub fn data(args: &DataArgs) -> Result<Exit> {
     if let Some(out) = args.bad.as_ref().filter(|out| out.exists()) {
         return Err(Error::Usage(format!("{}: there already; give another name", out.display())));
     }
-    let options = Options { map: args.map.clone().unwrap_or_default(), strict: true };
+    let options = args.map.options(true);
     let mut exit = Exit::Ok;
     for source in sources {
         let mut data = Dataset::open(vec![source], options.clone());
@@ -96,6 +92,16 @@ fn json(data: &Dataset) -> Value {
         "format": file.format.map(|format| format.name()),
     });
     if let Value::Object(object) = &mut value {
+        if file.repeated > 0 {
+            let row = |repeat: &Repeat| {
+                let mut row = place(repeat.place);
+                row.insert("id".into(), repeat.id.clone().into());
+                row.insert("first".into(), place(repeat.first).into());
+                Value::Object(row)
+            };
+            let rows: Vec<Value> = data.repeats().iter().map(row).collect();
+            object.insert("repeated_ids".into(), json!({"rows": file.repeated, "first": rows}));
+        }
         if !file.notes.is_empty() {
             object.insert("notes".into(), json!(file.notes));
         }
@@ -107,18 +113,20 @@ fn json(data: &Dataset) -> Value {
 }
 
 fn bad(bad: &Bad) -> Value {
-    let mut value = serde_json::Map::new();
-    match bad.place {
-        Place::Line(line) => drop(value.insert("line".into(), line.into())),
-        Place::Row(row) => drop(value.insert("row".into(), row.into())),
-        Place::Element(row, line) => {
-            value.insert("row".into(), row.into());
-            value.insert("line".into(), line.into());
-        }
-    }
+    let mut value = place(bad.place);
     value.insert("column".into(), json!(bad.fault.column));
     value.insert("reason".into(), bad.fault.to_string().into());
     Value::Object(value)
+}
+
+fn place(place: Place) -> serde_json::Map<String, Value> {
+    let (row, line) = match place {
+        Place::Line(line) => (None, Some(line)),
+        Place::Row(row) => (Some(row), None),
+        Place::Element(row, line) => (Some(row), Some(line)),
+    };
+    let named = [("row", row), ("line", line)];
+    named.into_iter().filter_map(|(name, n)| Some((name.to_owned(), n?.into()))).collect()
 }
 
 fn table(data: &Dataset) -> String {
@@ -150,6 +158,17 @@ fn table(data: &Dataset) -> String {
             "    and {} more; --json lists all, --bad OUT writes them",
             data.bad().len() - SHOWN
         ));
+    }
+    if file.repeated > 0 {
+        lines.push(format!("  ids      {} rows have the id of an earlier row", file.repeated));
+    }
+    for repeat in data.repeats().iter().take(SHOWN) {
+        let (place, first) = (repeat.place.to_string(), repeat.first.to_string());
+        let [place, first] = [&place, &first].map(|place| place.trim_start_matches([':', ' ']));
+        lines.push(format!("    {place}  id {}, as {first}", visible(&repeat.id)));
+    }
+    if file.repeated > SHOWN {
+        lines.push(format!("    and {} more", file.repeated - SHOWN));
     }
     if file.shape.is_none() && file.error.is_none() {
         lines.push("  Say what the columns mean: --map prompt=COLUMN,chosen=COLUMN,rejected=COLUMN".into());

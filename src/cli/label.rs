@@ -1,6 +1,7 @@
 //! `label`: the Label screen where there is a terminal; else choices from JSON lines, events into the session, status out.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::import::{self, ImportArgs};
 use super::label_line::{self, Line, What};
 use super::open::{ScreenArgs, open_on, session_of};
 use super::{Exit, model::ModelArgs, say};
-use crate::app::{Example, Origin};
+use crate::app::{Example, Origin, rivals::rivals};
 use crate::eval::statistics::Estimate;
 use crate::label::{self, Calibration, Rule, choices};
 use crate::rows::{Reader, Source};
@@ -33,7 +34,8 @@ With a terminal the Label screen opens. Without one, or with --choices or --stat
    \"state\": \"submitted\"|\"skipped\"|\"draft\", \"all_bad\", \"reasons\", \"note\", \"flag\", \"seconds\", \"adjudicates\",
    \"correction\": {\"answer\": 0|1, \"text\": ...}, \"undo\": true}
 Each is answered, once it is on the disk, by {\"id\",\"example\",\"event\",\"state\",\"choice\"} or {\"line\",\"error\"}; the last line is
-{\"status\": ...}. With --from LABELS whole files made elsewhere are taken in, one JSON object a file. Choices are of the row's answers (chosen, rejected), never of the A and B of a screen.
+{\"status\": ...}. Of a row of n answers without a preference the pairs are `id#1-2`, ..., of two answers `id`: the first one stands where chosen does.
+With --from LABELS whole files made elsewhere are taken in, one JSON object a file. Choices are of the row's answers (chosen, rejected), never of the A and B of a screen.
 The session is --session, else one under $XDG_DATA_HOME/outloud/sessions with the name of the data. Exit status: 0 all well,
 1 some lines failed, 2 wrong usage.")]
 pub struct LabelArgs {
@@ -79,7 +81,7 @@ pub struct LabelArgs {
 pub fn label(args: LabelArgs) -> Result<Exit> {
     if !args.import.from.is_empty() {
         let folder = Folder::open(&session_of(&args.screen, &args.files)?.path)?;
-        let known = examples(&args.files)?;
+        let known = examples(&args)?;
         return import::import(&args.import, &folder, args.screen.annotator.as_deref(), known);
     }
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
@@ -100,7 +102,7 @@ pub fn label(args: LabelArgs) -> Result<Exit> {
 
 fn headless(args: &LabelArgs) -> Result<Exit> {
     let options = session_of(&args.screen, &args.files)?;
-    let examples = examples(&args.files)?;
+    let examples = examples(args)?;
     let folder = Folder::open(&options.path)?;
     if let Some(why) = folder.read_only().filter(|_| !args.status) {
         return Err(Error::Usage(why.to_owned()));
@@ -147,13 +149,18 @@ fn headless(args: &LabelArgs) -> Result<Exit> {
     Ok(exit)
 }
 
-/// The rows of files; the demo's without any.
-fn examples(files: &[PathBuf]) -> Result<Vec<Example>> {
-    if files.is_empty() {
+/// The rows of files, answers that are to be held against each other two by two after them; the demo's without any.
+fn examples(args: &LabelArgs) -> Result<Vec<Example>> {
+    if args.files.is_empty() {
         return Ok(tui::demo());
     }
-    let rows = Reader::new(files.iter().cloned().map(Source::from_path));
-    rows.with_pairs().map(|row| row.map(|row| Example::from_row(row, Origin::File))).collect()
+    let sources = Source::expand(args.files.iter().cloned())?;
+    let rows = Reader::mapped(sources, args.screen.map.options(false));
+    let rows = rows.map(|row| row.map(|row| Example::from_row(row, Origin::File)));
+    let mut examples = rows.collect::<Result<Vec<_>>>()?;
+    let pairs = rivals(&examples, 0).into_iter().map(|(pair, _)| pair).collect::<Vec<_>>();
+    examples.extend(pairs);
+    Ok(examples)
 }
 
 fn print(value: &Value) -> Result<()> {
@@ -176,30 +183,51 @@ impl From<String> for Wrong {
 /// Where examples are found.
 struct Places {
     examples: Vec<Example>,
-    by_id: HashMap<String, usize>,
+    /// The first, and how many different ones have the id.
+    by_id: HashMap<String, (usize, usize)>,
     by_digest: HashMap<session::Digest, usize>,
+    /// Single answers that stand in pairs.
+    split: HashSet<usize>,
 }
 
 impl Places {
     fn of(examples: Vec<Example>) -> Self {
         let (mut by_id, mut by_digest) = (HashMap::new(), HashMap::new());
-        for (index, example) in examples.iter().enumerate().filter(|(_, e)| e.fault.is_none()) {
-            by_id.entry(example.id.clone()).or_insert(index);
-            by_digest.entry(example.kept().object().digest).or_insert(index);
+        let split: HashSet<usize> = rivals(&examples, 0).into_iter().flat_map(|(_, of)| of).collect();
+        let whole = |(index, example): &(usize, &Example)| example.fault.is_none() && !split.contains(index);
+        for (index, example) in examples.iter().enumerate().filter(whole) {
+            let digest = example.kept().object().digest;
+            if let Entry::Vacant(entry) = by_digest.entry(digest) {
+                entry.insert(index);
+                by_id.entry(example.id.clone()).or_insert((index, 0)).1 += 1;
+            }
         }
-        Self { examples, by_id, by_digest }
+        Self { examples, by_id, by_digest, split }
     }
 
     fn find(&self, line: &Line) -> Result<usize, String> {
         let found = match (&line.example, &line.id, line.row) {
             (Some(digest), ..) => digest.parse().ok().and_then(|d| self.by_digest.get(&d)).copied(),
-            (None, Some(id), _) => self.by_id.get(id).copied(),
+            (None, Some(id), row) => {
+                let same = |row: &usize| self.examples.get(*row).is_some_and(|example| example.id == *id);
+                match (row.filter(same), self.by_id.get(id)) {
+                    (None, Some((_, several @ 2..))) => {
+                        return Err(format!(
+                            "{id}: {several} pairs have this id; say which with row or example"
+                        ));
+                    }
+                    (row, first) => row.or(first.map(|(index, _)| *index)),
+                }
+            }
             (None, None, Some(row)) => Some(row),
             (None, None, None) => {
                 return Err("no id, row or example: expected one of them, to say which pair".into());
             }
         };
-        let there = found.filter(|at| self.examples.get(*at).is_some_and(|e| e.fault.is_none()));
+        let whole = |at: &usize| {
+            self.examples.get(*at).is_some_and(|e| e.fault.is_none()) && !self.split.contains(at)
+        };
+        let there = found.filter(whole);
         there.ok_or_else(|| {
             let what = line.example.clone().or_else(|| line.id.clone());
             let what = what.unwrap_or_else(|| format!("row {}", line.row.unwrap_or_default()));
@@ -280,7 +308,8 @@ impl Work {
             drafts.push(self.pen.write_with(Event::Example(placed), vec![object]));
         }
         let before = self.book.label(&digest, &by).map(|standing| standing.value.clone());
-        let label = line.apply(before.unwrap_or_else(|| Label::draft(digest.clone())));
+        let mut label = line.apply(before.unwrap_or_else(|| Label::draft(digest.clone())));
+        label.revealed |= self.book.has_seen(&by, &digest);
         let mut events = vec![Event::Label(Box::new(label.clone()))];
         if let Some((answer, text)) = line.correction {
             if answer >= answers {

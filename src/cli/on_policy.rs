@@ -24,6 +24,8 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     };
     let (critique, csft, cloud) = OnPolicy::keys(&place, keys)?;
     let mut words = args.words();
+    // All rows go through one file, under our names.
+    let map = args.map.map().text();
     if args.ignore_memory {
         words.push("--ignore-memory".into());
     }
@@ -31,6 +33,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         model: args.model.model.clone(),
         data: args.data.clone(),
         valid: args.valid.clone(),
+        map,
         critique,
         words,
         csft,

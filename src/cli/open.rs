@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::options::MapArgs;
 use super::{Exit, model::ModelArgs};
 use crate::engine::EngineConfig;
 use crate::session;
@@ -33,6 +34,9 @@ pub struct ScreenArgs {
     /// Who works here, in the session's events
     #[arg(long, value_name = "NAME", env = "OUTLOUD_ANNOTATOR")]
     pub annotator: Option<String>,
+    /// What columns mean.
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Lines of text in place of a screen, nothing moves: for screen readers
     #[arg(long, env = "OUTLOUD_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
     pub plain: bool,
@@ -71,6 +75,7 @@ pub(super) fn open_on(
         model: model.source()?,
         device: model.device()?,
         files,
+        map: screen.map.map(),
         color: screen.color,
         theme: screen.theme.clone(),
         no_mouse: screen.no_mouse,

@@ -6,9 +6,34 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::checkpoint::Reading;
+use crate::data::{Map, Options};
 use crate::engine::ScoreOptions;
 use crate::rows::{Reader, Row, Source};
 use crate::{Error, Result};
+
+/// What columns mean.
+#[derive(Clone, Debug, Default, Args)]
+pub struct MapArgs {
+    /// Names for columns that are called otherwise: prompt=question,chosen=best,...
+    #[arg(long, value_name = "NAME=COLUMN,...", value_parser = map)]
+    pub map: Option<Map>,
+}
+
+fn map(text: &str) -> std::result::Result<Map, String> {
+    Map::parse(text).map_err(|error| error.to_string())
+}
+
+impl MapArgs {
+    /// The names; none without the flag.
+    pub fn map(&self) -> Map {
+        self.map.clone().unwrap_or_default()
+    }
+
+    /// How rows are read for work; `strict`: an answer without text is none.
+    pub fn options(&self, strict: bool) -> Options {
+        Options { map: self.map(), strict }
+    }
+}
 
 /// Which rows.
 #[derive(Clone, Debug, Args)]
@@ -17,6 +42,8 @@ pub struct RowArgs {
     /// standard input
     #[arg(value_name = "FILE", conflicts_with_all = ["prompt", "answer"])]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    map: MapArgs,
     /// One row by hand: what was asked
     #[arg(long, value_name = "TEXT", requires = "answer", allow_hyphen_values = true)]
     pub prompt: Option<String>,
@@ -47,7 +74,7 @@ impl RowArgs {
             sources.push(Source::Stdin);
         }
         let again = sources.iter().all(|s| matches!(s, Source::File(path) if path.is_file()));
-        Ok((Box::new(Reader::new(sources)), again))
+        Ok((Box::new(Reader::mapped(sources, self.map.options(false))), again))
     }
 }
 

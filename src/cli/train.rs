@@ -13,6 +13,7 @@ use toml::{Table, Value};
 use super::Exit;
 use super::interrupt::Interrupt;
 use super::model::ModelArgs;
+use super::options::MapArgs;
 use crate::engine::{ModelSource, device, device_name};
 use crate::recipe::on_policy_run;
 use crate::runs::{Turn, state_home, wait_for_device};
@@ -53,12 +54,19 @@ pub struct TrainArgs {
     /// Rows: any file that `outloud data` reads; may be given more than once
     #[arg(long, value_name = "FILE", required = true)]
     pub data: Vec<PathBuf>,
+    /// What columns mean.
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Rows held out, looked at as the run goes; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub valid: Vec<PathBuf>,
     /// Share of the rows to hold out, chosen by their prompts
     #[arg(long, value_name = "SHARE")]
     pub held_out: Option<f64>,
+    /// Rows of other data, mixed into every batch so that what they show is not forgotten: half of it, unless --config says
+    /// another share
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
     /// Steps between two looks at the rows held out
     #[arg(long, value_name = "N")]
     pub eval_every: Option<u32>,
@@ -190,6 +198,7 @@ impl TrainArgs {
         put("--save-every", text(self.save_every));
         put("--eval-every", text(self.eval_every));
         put("--lora", text(self.lora));
+        put("--replay", self.replay.as_ref().map(|file| file.display().to_string()));
         put("--held-out", self.held_out.map(|x| x.to_string()));
         put("--epochs", self.epochs.map(|x| x.to_string()));
         put("--lr", self.lr.map(|x| x.to_string()));
@@ -208,8 +217,10 @@ impl TrainArgs {
         flag("save-every", integer(self.save_every));
         flag("eval-every", integer(self.eval_every));
         flag("lora.rank", integer(self.lora));
+        flag("replay.file", self.replay.as_ref().map(|file| Value::String(file.display().to_string())));
         flag("held-out", self.held_out.map(Value::Float));
         flag("epochs", self.epochs.map(Value::Float));
+        flag("map", self.map.map.as_ref().map(|map| Value::String(map.text())));
         flag("optimizer.lr", self.lr.map(Value::Float));
         flag("schedule.warmup", self.warmup.map(Value::Float));
         flags
@@ -242,10 +253,19 @@ impl TrainArgs {
     }
 }
 
+/// How much a run of its own session yields to others.
+const YIELDS: i32 = 5;
+
 /// Leaves the terminal's session, so that closing it ends nothing here.
 fn detach() -> Result<()> {
     // The leader of a group cannot leave its session; then hanging up is ignored all the same.
-    let _ = rustix::process::setsid();
+    let own = rustix::process::setsid().is_ok();
+    // What one looks at comes first: a critique beside it keeps most of its speed (`cargo bench --bench teach`).
+    let _ = rustix::process::nice(YIELDS);
+    if own {
+        // Where Linux shares the processors among sessions, the session's own number counts.
+        let _ = std::fs::write("/proc/self/autogroup", YIELDS.to_string());
+    }
     signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())
         .map(|_| ())
         .map_err(|e| Error::io("<signal handler>", e))

@@ -122,6 +122,12 @@ pub fn delimiter(head: &[u8], known: &dyn Fn(&str) -> bool, whole: bool) -> Opti
     found.map(|(_, delimiter)| delimiter)
 }
 
+/// The delimiter that a header has most of, a comma among equals.
+pub fn commonest(header: &[u8]) -> u8 {
+    let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
+    [b'|', b';', b'\t', b','].into_iter().max_by_key(count).unwrap_or(b',')
+}
+
 /// The first records, whole ones only unless the head is the whole file.
 fn records(head: &[u8], delimiter: u8, whole: bool) -> Vec<&[u8]> {
     use super::feed::Split as _;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::example::{Bad, Example, Fault, Place};
 use super::format::Format;
+use super::ids::{Ids, Repeat};
 use super::records::{self, About, Record, Records};
 use super::shape::Shape;
 use super::source::{self, Source};
@@ -17,6 +18,9 @@ use super::{csv, json};
 use crate::{Error, Result};
 
 type Row = serde_json::Map<String, Value>;
+
+/// Rows with the id of an earlier row that are kept; the rest are counted.
+const REPEATS: usize = 1000;
 
 /// One file of a data set, as far as it is indexed.
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ pub struct File {
     pub rows: usize,
     /// Rows without a preference: neither answer is better, or both are the same.
     pub ties: usize,
+    /// Rows, good and bad, with the id of an earlier row.
+    pub repeated: usize,
     /// What is worth knowing.
     pub notes: Vec<String>,
     /// Why it could not be read, or not to its end.
@@ -93,6 +99,8 @@ pub struct Dataset {
     /// Of the file in hand, or the next one.
     at: usize,
     bad: Vec<Bad>,
+    ids: Ids,
+    repeats: Vec<Repeat>,
     seen: usize,
 }
 
@@ -101,7 +109,18 @@ impl Dataset {
     pub fn open(sources: Vec<Source>, options: Options) -> Self {
         let files = sources.iter().map(|s| File { name: s.name(), ..File::default() }).collect();
         let stores = sources.iter().map(|_| None).collect();
-        Self { options, sources, files, stores, reading: None, at: 0, bad: Vec::new(), seen: 0 }
+        Self {
+            options,
+            sources,
+            files,
+            stores,
+            reading: None,
+            at: 0,
+            bad: Vec::new(),
+            ids: Ids::default(),
+            repeats: Vec::new(),
+            seen: 0,
+        }
     }
 
     /// Reads up to `rows` more rows.
@@ -157,6 +176,11 @@ impl Dataset {
     /// Rows that are no examples, in order; ties are not among them.
     pub fn bad(&self) -> &[Bad] {
         &self.bad
+    }
+
+    /// Rows with the id of an earlier row, in order: the first thousand of them.
+    pub fn repeats(&self) -> &[Repeat] {
+        &self.repeats
     }
 
     /// Every column that occurs, in the order of the files.
@@ -250,6 +274,12 @@ impl Dataset {
         match reading.next(number) {
             Ok(Some((record, example, tie))) => {
                 self.seen = number;
+                if let Some(repeat) = self.ids.see(self.at, number, record.place, &record.row) {
+                    file.repeated += 1;
+                    if self.repeats.len() < REPEATS {
+                        self.repeats.push(repeat);
+                    }
+                }
                 let span = match store.keep(&record) {
                     Ok(span) => span,
                     Err(error) => {
@@ -345,6 +375,9 @@ fn open(source: &Source, before: usize) -> Result<(Records, Store)> {
             let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
             size = file.metadata().ok().map(|m| m.len());
             Again::Text(file)
+        }
+        _ if let (Source::Spool(spool), Some(_)) = (source, unpacked.skipped) => {
+            Again::Text(spool.file().map_err(failed)?)
         }
         _ => {
             let spool = tempfile::tempfile().map_err(failed)?;

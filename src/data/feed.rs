@@ -56,12 +56,23 @@ pub struct Feed {
     /// The last byte taken was a carriage return: a line feed after it ends no other line.
     after_return: bool,
     ended: bool,
+    /// What the stream said to who looked ahead.
+    failed: Option<io::Error>,
 }
 
 impl Feed {
     /// A feed over a stream.
     pub fn new(input: Box<dyn Read + Send>) -> Self {
-        Self { input, held: Vec::new(), used: 0, offset: 0, line: 1, after_return: false, ended: false }
+        Self {
+            input,
+            held: Vec::new(),
+            used: 0,
+            offset: 0,
+            line: 1,
+            after_return: false,
+            ended: false,
+            failed: None,
+        }
     }
 
     /// A feed over the middle of a file.
@@ -79,11 +90,26 @@ impl Feed {
         self.offset
     }
 
+    /// [`more`](Self::more) for who looks ahead: an error is kept for who needs what is missing.
+    pub fn ahead(&mut self) -> bool {
+        match self.more() {
+            Ok(more) => more,
+            Err(error) => {
+                self.failed = Some(error);
+                false
+            }
+        }
+    }
+
     /// Reads more, as much as is there; false at the end.
     ///
     /// # Errors
     /// What the stream says.
     pub fn more(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.failed.take() {
+            self.ended = true;
+            return Err(error);
+        }
         if self.ended {
             return Ok(false);
         }

@@ -60,7 +60,7 @@ pub fn of_text(feed: &mut Feed, extension: &str, whole: bool) -> std::io::Result
         let window = feed.window();
         let enough =
             if whole { window.len() >= HEAD } else { first_line(window).is_some_and(|(_, end)| end) };
-        if enough || window.len() >= HEAD || !feed.more()? {
+        if enough || window.len() >= HEAD || !feed.ahead() {
             break;
         }
     }
@@ -83,7 +83,7 @@ pub fn of_text(feed: &mut Feed, extension: &str, whole: bool) -> std::io::Result
             let known = |name: &str| shape::is_known(name);
             match csv::delimiter(head, &known, ended) {
                 Some(delimiter) if !has_objects(head) => Format::Table(delimiter),
-                None if extension == "csv" => Format::Table(b','),
+                None if extension == "csv" => Format::Table(csv::commonest(line)),
                 None if matches!(extension, "tsv" | "tab") => Format::Table(b'\t'),
                 _ => Format::JsonLines,
             }

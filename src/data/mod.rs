@@ -18,6 +18,9 @@
 //! [`Example::pairs`]: `chosen` and `rejected`; the winner of two against the other; of n answers with scores, every one with
 //! the highest score against every one with a lower one; of RewardBench 2's lists, every chosen one against every rejected
 //! one; of n answers with a choice, the chosen one against all others. A tie has no pairs.
+//!
+//! # Ids
+//! Two rows may have one id: both are read, and who reads is told ([`Dataset::repeats`], [`StreamRow::repeats`]).
 
 mod chat;
 mod csv;
@@ -25,12 +28,14 @@ mod dataset;
 mod example;
 mod feed;
 mod format;
+mod ids;
 mod json;
 mod pairs;
 mod records;
 mod shape;
 mod source;
 mod split;
+mod spool;
 mod stream;
 mod table;
 mod unfold;
@@ -38,8 +43,10 @@ mod unfold;
 pub use dataset::{Dataset, File, Progress};
 pub use example::{Answer, Bad, Example, Fault, Place};
 pub use format::Format;
+pub use ids::Repeat;
 pub use pairs::{PLACE, PairRow, PairRows, pairs};
-pub use records::ROW_LIMIT;
+pub use records::{About, ROW_LIMIT, Record, Records};
 pub use shape::{Shape, recognise};
-pub use source::{Packing, Source};
+pub use source::{Packing, Source, missing};
+pub use spool::Spool;
 pub use stream::{Map, Options, Stream, StreamRow};

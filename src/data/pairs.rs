@@ -35,9 +35,9 @@ pub struct PairRows {
 ///
 /// # Errors
 /// A file that cannot be read as data.
-pub fn pairs(file: &Path) -> Result<PairRows> {
+pub fn pairs(file: &Path, options: Options) -> Result<PairRows> {
     let mut found = PairRows::default();
-    for row in Stream::new([Source::File(file.to_path_buf())], Options::default()) {
+    for row in Stream::new([Source::File(file.to_path_buf())], options) {
         let row = row?;
         let mut place = format!("{}{}", file.display(), row.place);
         if let Ok(Some(Value::String(there))) = row.example.as_ref().map(|e| e.rest.get(PLACE)) {

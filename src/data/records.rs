@@ -55,6 +55,8 @@ pub struct Records {
     /// Rows of a document that is one object.
     unfolded: VecDeque<Value>,
     began: bool,
+    /// A document that is one object is one row.
+    folded: bool,
 }
 
 impl Records {
@@ -92,12 +94,33 @@ impl Records {
         let table = file.map(|file| Table::open(name, file, content)).transpose()?;
         let about = About { name: name.to_owned(), format, packing, whole, notes };
         let (body, unfolded) = (Vec::new(), VecDeque::new());
-        let mut records =
-            Self { about, feed, table, csv: None, head: Vec::new(), number: 0, body, unfolded, began: false };
+        let mut records = Self {
+            about,
+            feed,
+            table,
+            csv: None,
+            head: Vec::new(),
+            number: 0,
+            body,
+            unfolded,
+            began: false,
+            folded: false,
+        };
         if let Format::Table(delimiter) = format {
             records.header(delimiter)?;
         }
         Ok(records)
+    }
+
+    /// A document that is one object stays one row.
+    #[must_use]
+    pub fn as_they_stand(self) -> Self {
+        Self { folded: true, ..self }
+    }
+
+    /// The text of the row in hand; none of a file of columns.
+    pub fn text(&self) -> Option<&[u8]> {
+        self.table.is_none().then(|| value_text(&self.body))
     }
 
     /// What is known of the source.
@@ -149,7 +172,7 @@ impl Records {
     ///
     /// # Errors
     /// What the stream says; rows before it were good.
-    pub fn next(&mut self) -> Result<Option<Record>> {
+    pub fn record(&mut self) -> Result<Option<Record>> {
         match self.about.format {
             Format::JsonLines => self.next_line(),
             Format::Json => self.next_value(),
@@ -221,6 +244,7 @@ impl Records {
     ) -> Result<Option<Record>> {
         let first = !std::mem::replace(&mut self.began, true);
         if first
+            && !self.folded
             && let Ok(object) = &row
             && let Some(rows) = unfold::rows(object)
             && (shape::recognise_row(object).is_none()
@@ -309,7 +333,7 @@ pub fn spooled(name: &str, unpacked: &mut Unpacked) -> Result<File> {
 }
 
 /// Extensions that say what a file is.
-const KNOWN_EXTENSIONS: [&str; 14] = [
+pub const KNOWN_EXTENSIONS: [&str; 14] = [
     "jsonl",
     "ndjson",
     "json",

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 
+use super::spool::Spool;
 use crate::{Error, Result};
 
 /// Where rows come from.
@@ -13,6 +15,8 @@ use crate::{Error, Result};
 pub enum Source {
     /// Standard input (`-`).
     Stdin,
+    /// Standard input, kept to be read again.
+    Spool(Arc<Spool>),
     /// A file.
     File(PathBuf),
 }
@@ -50,7 +54,7 @@ impl Source {
     /// The name in messages.
     pub fn name(&self) -> String {
         match self {
-            Self::Stdin => "<standard input>".into(),
+            Self::Stdin | Self::Spool(_) => "<standard input>".into(),
             Self::File(path) => path.display().to_string(),
         }
     }
@@ -58,8 +62,26 @@ impl Source {
     /// The file's path.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Stdin => None,
+            Self::Stdin | Self::Spool(_) => None,
             Self::File(path) => Some(path),
+        }
+    }
+
+    /// Standard input in a form that can be read again.
+    ///
+    /// # Errors
+    /// A temporary folder that cannot be written to.
+    pub fn kept(self) -> Result<Self> {
+        match self {
+            Self::Stdin => Spool::of_stdin().map(Self::Spool),
+            other => Ok(other),
+        }
+    }
+
+    /// Waits until all of it is there.
+    pub fn wait(&self) {
+        if let Self::Spool(spool) = self {
+            spool.wait();
         }
     }
 }
@@ -117,6 +139,10 @@ pub struct Unpacked {
 pub fn open(source: &Source) -> Result<Unpacked> {
     match source {
         Source::Stdin => unpack(&source.name(), Box::new(io::stdin()), false),
+        Source::Spool(spool) => {
+            let unpacked = unpack(&source.name(), Box::new(spool.follow()), true)?;
+            Ok(Unpacked { whole: false, ..unpacked })
+        }
         Source::File(path) if path.is_dir() => Err(Error::invalid(
             source.name(),
             "a folder",
@@ -124,11 +150,75 @@ pub fn open(source: &Source) -> Result<Unpacked> {
             "Give the files in it one by one, or as a pattern.",
         )),
         Source::File(path) => {
-            let file = File::open(path).map_err(|e| Error::io(path, e))?;
+            let file = File::open(path).map_err(|e| missing(path, e))?;
             let regular = file.metadata().is_ok_and(|m| m.is_file());
             unpack(&source.name(), Box::new(file), regular)
         }
     }
+}
+
+/// The error of a file of rows that cannot be opened: where there is none, what is there instead.
+pub fn missing(path: &Path, error: io::Error) -> Error {
+    if error.kind() != io::ErrorKind::NotFound {
+        return Error::io(path, error);
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (found, fix) = match std::fs::read_dir(folder) {
+        Err(_) => {
+            let there = folder.ancestors().find(|above| above.is_dir());
+            let above = there.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+            (
+                format!("no folder {}", folder.display()),
+                format!("Correct the path; {} is there.", above.display()),
+            )
+        }
+        Ok(entries) => {
+            let names = entries.flatten().filter(|entry| !entry.path().is_dir());
+            let names: Vec<String> =
+                names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            ("no such file".to_owned(), advice(&name, folder, &names))
+        }
+    };
+    Error::invalid(path.display().to_string(), found, "a file of rows", fix)
+}
+
+/// What to give in place of a name: those that are written almost so, else the files of rows that are there.
+fn advice(name: &str, folder: &Path, names: &[String]) -> String {
+    let stem = |name: &str| name.to_lowercase().split('.').next().unwrap_or_default().to_owned();
+    let distance = |other: &String| {
+        let whole = strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
+        if stem(name) == stem(other) { whole.min(1) } else { whole }
+    };
+    let mut near: Vec<(usize, &String)> = names.iter().map(|other| (distance(other), other)).collect();
+    near.retain(|(far, _)| *far <= (name.chars().count() / 3).clamp(1, 4));
+    near.sort();
+    let shown =
+        |name: &String| format!("`{}`", folder.strip_prefix(".").unwrap_or(folder).join(name).display());
+    if !near.is_empty() {
+        let near: Vec<String> = near.iter().take(3).map(|(_, name)| shown(name)).collect();
+        return format!("Did you mean {}?", near.join(" or "));
+    }
+    let mut rows: Vec<&String> =
+        names.iter().filter(|name| !name.starts_with('.') && is_rows(Path::new(name))).collect();
+    rows.sort();
+    match rows.as_slice() {
+        [] => format!("Correct the path; {} has no file of rows.", folder.display()),
+        rows => {
+            let more = if rows.len() > 5 { format!(" and {} more", rows.len() - 5) } else { String::new() };
+            let rows: Vec<String> = rows.iter().take(5).map(|name| shown(name)).collect();
+            format!("Correct the path; there are {}{more}.", rows.join(", "))
+        }
+    }
+}
+
+fn is_rows(path: &Path) -> bool {
+    let known = |path: &Path| {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        super::records::KNOWN_EXTENSIONS.contains(&extension.as_str())
+    };
+    let packed = path.extension().is_some_and(|e| e == "gz" || e == "zst");
+    known(path) || packed && path.file_stem().is_some_and(|stem| known(Path::new(stem)))
 }
 
 /// [`open`] over a stream called `name`; `whole` if it is a file, which can be read again.
@@ -215,6 +305,7 @@ fn content(name: &str, head: &[u8]) -> Result<Content> {
     };
     match head {
         [] => no_data("no rows (the file is empty)", "Give a file of rows."),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => no_data("UTF-32 text", "Save it as UTF-8."),
         [b'P', b'A', b'R', b'1', ..] => Ok(Content::Parquet),
         [b'P', b'A', b'R', b'E', ..] => no_data("an encrypted Parquet file", "Decrypt it."),
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Ok(Content::ArrowFile),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::example::{Example, Fault, Place};
+use super::ids::{Ids, Repeat};
 use super::records::{self, Record, Records};
 use super::shape::{self, Shape};
 use super::source::{self, Source};
@@ -59,22 +60,29 @@ impl Map {
         Ok(Self(pairs))
     }
 
+    /// As [`parse`](Self::parse) reads it.
+    pub fn text(&self) -> String {
+        let pairs: Vec<String> = self.0.iter().map(|(ours, theirs)| format!("{ours}={theirs}")).collect();
+        pairs.join(",")
+    }
+
     /// True without names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The row under our names.
-    fn apply(&self, row: &mut Row) {
-        for (ours, theirs) in &self.0 {
-            if row.contains_key(theirs) {
-                // Positions are kept; what stood under our name gives way.
-                let renamed =
-                    std::mem::take(row).into_iter().filter(|(name, _)| name != ours || name == theirs);
-                let named = |(name, value)| (if name == *theirs { ours.clone() } else { name }, value);
-                *row = renamed.map(named).collect();
-            }
+    pub fn apply(&self, row: &mut Row) {
+        let there: Vec<_> = self.0.iter().filter(|(_, theirs)| row.contains_key(theirs)).collect();
+        if there.is_empty() {
+            return;
         }
+        // All at once, so that two columns can change places; positions are kept, what stood under our name gives way.
+        let named = |(name, value): (String, Value)| match there.iter().find(|(_, theirs)| *theirs == name) {
+            Some((ours, _)) => Some((ours.clone(), value)),
+            None => there.iter().all(|(ours, _)| *ours != name).then_some((name, value)),
+        };
+        *row = std::mem::take(row).into_iter().filter_map(named).collect();
     }
 
     /// A fault under the file's names.
@@ -108,6 +116,8 @@ pub struct StreamRow {
     pub row: Option<Row>,
     /// It is no example because neither answer is better.
     pub tie: bool,
+    /// An earlier row has its id.
+    pub repeats: Option<Box<Repeat>>,
 }
 
 /// A row, what it means, and whether it is a tie without answers.
@@ -163,7 +173,7 @@ impl Reading {
             Some(record) => Some(record),
             None => match self.failed.take() {
                 Some(error) => return Err(error),
-                None => self.records.next()?,
+                None => self.records.record()?,
             },
         };
         let Some(mut record) = next else { return Ok(None) };
@@ -197,11 +207,12 @@ impl Reading {
             return;
         }
         self.settled = true;
-        let mut bytes = 0;
-        while self.waiting.len() < SAMPLES && bytes < SAMPLE_BYTES && self.failed.is_none() {
-            match self.records.next() {
+        let (mut bytes, mut good) = (0, false);
+        while self.waiting.len() < SAMPLES && (bytes < SAMPLE_BYTES || !good) && self.failed.is_none() {
+            match self.records.record() {
                 Ok(Some(record)) => {
                     bytes += record.span.1;
+                    good |= record.row.is_ok();
                     self.waiting.push_back(record);
                 }
                 Ok(None) => break,
@@ -299,13 +310,23 @@ pub struct Stream {
     options: Options,
     file: usize,
     number: usize,
+    ids: Ids,
+    names: Vec<String>,
 }
 
 impl Stream {
     /// Reads the sources one after the other.
     pub fn new(sources: impl IntoIterator<Item = Source>, options: Options) -> Self {
-        let sources = sources.into_iter().collect();
-        Self { sources, open: None, options, file: 0, number: 0 }
+        let sources: VecDeque<Source> = sources.into_iter().collect();
+        Self {
+            names: sources.iter().map(Source::name).collect(),
+            sources,
+            open: None,
+            options,
+            file: 0,
+            number: 0,
+            ids: Ids::default(),
+        }
     }
 
     /// Reads one stream, called `name` in messages.
@@ -317,12 +338,18 @@ impl Stream {
         let columns = unpacked.content != source::Content::Text;
         let file = columns.then(|| records::spooled(name, &mut unpacked)).transpose()?;
         let open = Some(Reading::new(Records::over(name, unpacked, file)?, &options));
-        Ok(Self { sources: VecDeque::new(), open, options, file: 1, number: 0 })
+        let names = vec![name.to_owned()];
+        Ok(Self { sources: VecDeque::new(), open, options, file: 1, number: 0, ids: Ids::default(), names })
     }
 
     /// The name of the source being read.
     pub fn name(&self) -> &str {
         self.open.as_ref().map_or("", |reading| &reading.records.about().name)
+    }
+
+    /// The name of a source.
+    pub fn name_of(&self, file: usize) -> &str {
+        self.names.get(file).map_or("", String::as_str)
     }
 
     /// The shape of the source being read.
@@ -350,8 +377,9 @@ impl Iterator for Stream {
                     self.number += 1;
                     let Record { place, span, row } = record;
                     let (file, number) = (self.file - 1, self.number);
+                    let repeats = self.ids.see(file, number, place, &row).map(Box::new);
                     let row = row.ok().filter(|_| example.is_err());
-                    return Some(Ok(StreamRow { file, number, place, span, example, row, tie }));
+                    return Some(Ok(StreamRow { file, number, place, span, example, row, tie, repeats }));
                 }
                 Ok(None) => {
                     let empty = (reading.count == 0).then(|| no_rows(&reading.records.about().name));

@@ -1,13 +1,16 @@
-//! Writes that are whole or not there: written aside, synced, renamed, the folder synced.
+//! Writes that are whole or not there: written aside, synced, renamed, the folder synced. What a killed process left aside is
+//! removed by the next one that writes in the folder.
 //!
 //! What `train` and `session` share about files; knows nothing of either.
 
 pub mod points;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, Result};
 use points::point;
@@ -98,15 +101,108 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// [`replace`] without syncing the folder: for many files, after which [`sync_dir`] is due.
 pub fn place(path: &Path, bytes: &[u8]) -> Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let (_, aside) = aside(path);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let aside = PathBuf::from(format!("{}.{}-{number}", aside.display(), std::process::id()));
-    let written = write_synced(&aside, bytes).and_then(|()| rename(&aside, path));
-    if written.is_err() {
+    let mut left = 3;
+    loop {
+        let aside = Aside::name(path);
+        let written = write_synced(&aside, bytes).and_then(|()| {
+            point("place:synced");
+            rename(&aside, path)
+        });
+        let Err(error) = written else { return Ok(()) };
         let _ = fs::remove_file(&aside);
+        left -= 1;
+        // Another machine may have taken the name of a process here for that of a dead one there.
+        if left == 0 || !matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound) {
+            return Err(error);
+        }
     }
-    written
+}
+
+/// A new file that gets its name when it is whole; nothing is ever written over.
+pub struct Aside {
+    path: PathBuf,
+    aside: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Aside {
+    /// Begins a file that is to be `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path.
+    pub fn create(path: &Path) -> Result<Self> {
+        let aside = Self::name(path);
+        let file = File::create_new(&aside).map_err(|e| failed(path, e))?;
+        Ok(Self { path: path.into(), aside, file: BufWriter::new(file) })
+    }
+
+    /// A name beside `path` for this process; first what killed processes left in the folder is removed, once.
+    fn name(path: &Path) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (dir, aside) = aside(path);
+        sweep_killed(&dir);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut name = aside.into_os_string();
+        name.push(format!(".{}-{number}", std::process::id()));
+        name.into()
+    }
+
+    /// Makes it durable and gives it its name.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path, also when there is such a file by now.
+    pub fn publish(mut self) -> Result<()> {
+        self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(|e| failed(&self.path, e))?;
+        // A link to a name that is taken fails; where a file system has no links, the name is looked at before.
+        match fs::hard_link(&self.aside, &self.path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists && !self.path.exists() => {
+                rename(&self.aside, &self.path)?;
+            }
+            linked => linked.map_err(|e| failed(&self.path, e))?,
+        }
+        sync_dir(folder_of(&self.path))
+    }
+}
+
+impl Write for Aside {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // After a rename it is gone.
+        let _ = fs::remove_file(&self.aside);
+    }
+}
+
+/// Removes the files that processes of this machine were writing in a folder when they were killed; once a folder.
+fn sweep_killed(dir: &Path) {
+    static SWEPT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !swept.get_or_insert_default().insert(dir.to_path_buf()) {
+        return;
+    }
+    let dead = |name: &str| {
+        let writer =
+            name.strip_prefix(ASIDE).and_then(|name| name.rsplit_once('.')).and_then(|(_, writer)| {
+                let (pid, number) = writer.split_once('-')?;
+                let _: u64 = number.parse().ok()?;
+                rustix::process::Pid::from_raw(pid.parse().ok()?)
+            });
+        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        writer.is_some_and(gone)
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if dead(&entry.file_name().to_string_lossy()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Fills a folder with `fill` and gives it its name only when all of it is durable. `name` marks the moments for tests.

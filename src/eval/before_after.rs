@@ -119,8 +119,24 @@ pub struct Length {
     pub old_against_length: Estimate,
 }
 
-/// Characters of chosen and rejected, by id.
-pub type Lengths = HashMap<String, (usize, usize)>;
+/// An id, and which of the rows with it, from 0: two rows may have one id.
+pub type Name = (String, usize);
+/// Characters of chosen and rejected.
+pub type Lengths = HashMap<Name, (usize, usize)>;
+
+/// Names rows by their ids, in order.
+#[derive(Debug, Default)]
+pub struct Names(HashMap<String, usize>);
+
+impl Names {
+    /// The name of the next row.
+    pub fn next(&mut self, id: &serde_json::Value) -> Name {
+        let id = id.to_string();
+        let count = self.0.entry(id.clone()).or_insert(0);
+        *count += 1;
+        (id, *count - 1)
+    }
+}
 
 /// Compares the results of two models (rows of `outloud critique` or `score` over the same pairs).
 ///
@@ -129,12 +145,16 @@ pub type Lengths = HashMap<String, (usize, usize)>;
 pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<Comparison> {
     let ((old_rows, old_error), (new_rows, new_error)) = (read(old)?, read(new)?);
     let total = old_rows.len().max(new_rows.len());
-    let mut after: HashMap<String, (Judged, Judged)> =
-        new_rows.into_iter().filter_map(|(id, sides)| Some((id.to_string(), sides?))).collect();
+    let mut names = Names::default();
+    let new_rows = new_rows.into_iter().map(|(id, sides)| (names.next(&id), sides));
+    let mut after: HashMap<Name, (Judged, Judged)> =
+        new_rows.filter_map(|(name, sides)| Some((name, sides?))).collect();
+    let mut names = Names::default();
     let mut both = Vec::new();
     for (id, sides) in old_rows {
-        if let (Some(before), Some(after)) = (sides, after.remove(&id.to_string())) {
-            both.push((id, before, after));
+        let name = names.next(&id);
+        if let (Some(before), Some(after)) = (sides, after.remove(&name)) {
+            both.push((id, before, after, lengths.get(&name).copied()));
         }
     }
     if both.is_empty() {
@@ -148,6 +168,7 @@ pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<C
             "Look at the rows and at both models.",
         ));
     }
+    let lens: Vec<_> = both.iter().map(|row| row.3.map(|(c, r)| (c as f64, r as f64))).collect();
     let before = verdicts(both.iter().map(|row| row.1.clone()).collect());
     let after = verdicts(both.iter().map(|row| row.2.clone()).collect());
     let rows: Vec<Pair> = both
@@ -172,7 +193,7 @@ pub fn compare(set: &str, lengths: &Lengths, old: &Path, new: &Path) -> Result<C
         accuracy_change: difference(&both_right, 0),
         margin_change: difference(&margins, 0),
         mcnemar_p: mcnemar(fixed, broken),
-        length: length(&rows, lengths),
+        length: length(&rows, &lens),
         rows,
     })
 }
@@ -219,10 +240,10 @@ fn change(old: &Verdict, new: &Verdict) -> Change {
     }
 }
 
-fn length(rows: &[Pair], lengths: &Lengths) -> Length {
-    let of = |row: &Pair| lengths.get(&row.id.to_string()).map(|(c, r)| (*c as f64, *r as f64));
-    let uneven: Vec<(&Pair, (f64, f64))> =
-        rows.iter().filter_map(|row| Some((row, of(row)?))).filter(|(_, (c, r))| c != r).collect();
+fn length(rows: &[Pair], lens: &[Option<(f64, f64)>]) -> Length {
+    let all: Vec<(&Pair, (f64, f64))> =
+        rows.iter().zip(lens).filter_map(|(row, lens)| Some((row, (*lens)?))).collect();
+    let uneven: Vec<(&Pair, (f64, f64))> = all.iter().filter(|(_, (c, r))| c != r).copied().collect();
     let longer = |verdict: &Verdict, (c, r): (f64, f64)| {
         let right = preferred(verdict.chosen, verdict.rejected);
         if c > r { right } else { 1.0 - right }
@@ -231,7 +252,7 @@ fn length(rows: &[Pair], lengths: &Lengths) -> Length {
         share(uneven.iter().filter(|(_, (c, r))| c < r).map(|(row, _)| which(row)))
     };
     Length {
-        longer_is_right: share(rows.iter().filter_map(of).map(|(c, r)| preferred(c, r))),
+        longer_is_right: share(all.iter().map(|(_, (c, r))| preferred(*c, *r))),
         old_prefers_longer: share(uneven.iter().map(|(row, lens)| longer(&row.old, *lens))),
         new_prefers_longer: share(uneven.iter().map(|(row, lens)| longer(&row.new, *lens))),
         old_against_length: against(&|row| preferred(row.old.chosen, row.old.rejected)),

@@ -200,13 +200,16 @@ fn columns(about: &About<'_>, text: &mut String) {
         To::Cloud => {
             "`id`, `prompt`, `chosen`, `rejected`; `chosen_feedback`, `rejected_feedback` and from whom they are (`corrected`, \
              `model`, `none`); `chosen_reward`, `rejected_reward` and `*_critic` (model and fingerprint) where the feedback is \
-             the model's; `strength` (`much`, `slightly`)."
+             the model's; `strength` (`much`, `slightly`); \
+             `revealed` (the annotator had seen rewards or critiques before the choice)."
         }
         To::Trl => {
-            "`prompt`, `chosen`, `rejected` (TRL's explicit preference format); `id`; `strength` (`much`, `slightly`)."
+            "`prompt`, `chosen`, `rejected` (TRL's explicit preference format); `id`; `strength` (`much`, `slightly`); \
+             `revealed` (the annotator had seen rewards or critiques before the choice)."
         }
         To::RewardBench => {
-            "`prompt`, `chosen`, `chosen_model`, `rejected`, `rejected_model`, `subset`, `id`; `strength` (`much`, `slightly`)."
+            "`prompt`, `chosen`, `chosen_model`, `rejected`, `rejected_model`, `subset`, `id`; `strength` (`much`, `slightly`); \
+             `revealed` (the annotator had seen rewards or critiques before the choice)."
         }
         To::Argilla => {
             "Argilla records (`Record.from_dict`): fields `prompt`, `answer_1`, `answer_2`; questions `preference`, `all_bad`, \

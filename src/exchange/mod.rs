@@ -7,7 +7,7 @@
 //! ```text
 //! Book + Store ─> case (an example, its labels, its critiques) ─> pairs | argilla | label_studio ─> JSON lines, Parquet
 //! session's folder ─> log (lines as they stand, contents) ─────────────────────────────────────┘   + card
-//! file ─> read (what format) ─> table | argilla | label_studio ─> Record ─> import (find the example, skip what is there) ─> events
+//! file ─> data's records ─> read (what format) ─> table | argilla | label_studio ─> Record ─> import (find the example, skip what is there) ─> events
 //!                               log ─> merge
 //! ```
 //!

@@ -143,6 +143,7 @@ impl Pair<'_> {
             row.insert(format!("{side}_critic"), critic.map_or(Value::Null, Value::from));
         }
         row.insert("strength".into(), self.strength().into());
+        row.insert("revealed".into(), self.case.outcome.revealed.into());
         row
     }
 
@@ -169,6 +170,7 @@ impl Pair<'_> {
         row.insert("rejected".into(), answer(self.rejected));
         row.insert("id".into(), self.case.id.clone().into());
         row.insert("strength".into(), self.strength().into());
+        row.insert("revealed".into(), self.case.outcome.revealed.into());
         row
     }
 
@@ -190,6 +192,7 @@ impl Pair<'_> {
         row.insert("subset".into(), subset.into());
         row.insert("id".into(), self.case.id.clone().into());
         row.insert("strength".into(), self.strength().into());
+        row.insert("revealed".into(), self.case.outcome.revealed.into());
         row
     }
 }

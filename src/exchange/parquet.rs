@@ -1,20 +1,17 @@
-//! Rows as Parquet and back: the types that our rows have (text, numbers, booleans, lists, messages).
+//! Rows as Parquet: the types that our rows have (text, numbers, booleans, lists, messages).
 
 use std::sync::Arc;
 
 use arrow_array::builder::NullBufferBuilder;
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
@@ -130,47 +127,4 @@ fn nulls(values: &[Value]) -> Option<arrow_buffer::NullBuffer> {
     let mut builder = NullBufferBuilder::new(values.len());
     values.iter().for_each(|value| builder.append(!value.is_null()));
     builder.finish()
-}
-
-/// Reads rows that [`write`] could have written.
-///
-/// # Errors
-/// What the file is instead.
-pub fn read(name: &str, bytes: Vec<u8>) -> Result<Vec<Row>> {
-    let failed = |e: &dyn std::fmt::Display| {
-        Error::invalid(name, e.to_string(), "a Parquet file", "Write or fetch it again.")
-    };
-    let bytes = bytes::Bytes::from(bytes);
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| failed(&e))?;
-    let mut rows = Vec::new();
-    for batch in reader.build().map_err(|e| failed(&e))? {
-        let batch = batch.map_err(|e| failed(&e))?;
-        for at in 0..batch.num_rows() {
-            let columns = batch.schema_ref().fields().iter().zip(batch.columns());
-            rows.push(columns.map(|(field, column)| (field.name().clone(), value(column, at))).collect());
-        }
-    }
-    Ok(rows)
-}
-
-fn value(array: &ArrayRef, at: usize) -> Value {
-    if array.is_null(at) {
-        return Value::Null;
-    }
-    match array.data_type() {
-        DataType::Boolean => array.as_boolean().value(at).into(),
-        DataType::Int64 => array.as_primitive::<Int64Type>().value(at).into(),
-        DataType::Float64 => json!(array.as_primitive::<Float64Type>().value(at)),
-        DataType::Utf8 => array.as_string::<i32>().value(at).into(),
-        DataType::LargeUtf8 => array.as_string::<i64>().value(at).into(),
-        DataType::List(_) => {
-            let inner = array.as_list::<i32>().value(at);
-            (0..inner.len()).map(|i| value(&inner, i)).collect::<Vec<_>>().into()
-        }
-        DataType::Struct(fields) => {
-            let columns = fields.iter().zip(array.as_struct().columns());
-            columns.map(|(field, column)| (field.name().clone(), value(column, at))).collect::<Row>().into()
-        }
-        _ => Value::Null,
-    }
 }

@@ -188,6 +188,19 @@ pub fn sides(seed: u64, annotator: &str, example: &Digest, count: usize) -> Vec<
     shown
 }
 
+/// Which of a row's answers are held against each other: each against the next two of a ring drawn by the row's name. Of up
+/// to five answers these are all pairs, of n more they are 2n. In drawn order, the earlier answer of a pair first.
+pub fn rounds(count: usize, row: &str) -> Vec<(usize, usize)> {
+    let mut rng = generator(0, &["rounds", row]);
+    let mut ring: Vec<usize> = (0..count).collect();
+    ring.shuffle(&mut rng);
+    let next = |step: usize| ring.iter().zip(ring.iter().cycle().skip(step));
+    let pairs = next(1).chain(next(2)).filter(|(a, b)| a != b).map(|(a, b)| (*a.min(b), *a.max(b)));
+    let mut all: Vec<(usize, usize)> = pairs.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    all.shuffle(&mut rng);
+    all
+}
+
 /// Whether a pair is one of the share that two people label.
 pub fn twice(seed: u64, example: &Digest, share: f64) -> bool {
     use rand::Rng as _;

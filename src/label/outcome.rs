@@ -65,6 +65,8 @@ pub struct Outcome {
     pub choice: Option<Choice>,
     /// The label says that no answer is good: of the one that counts, of the majority.
     pub all_bad: bool,
+    /// Rewards or critiques were known before the choice: of the label that counts, of any of the majority's.
+    pub revealed: bool,
     /// Annotators are for different sides (first answer, tie, other answer) and nobody has adjudicated.
     pub conflict: bool,
     /// Who adjudicated.
@@ -99,6 +101,7 @@ pub fn outcome(book: &Book, rule: &Rule) -> Vec<Outcome> {
         labels: Vec::new(),
         choice: None,
         all_bad: false,
+        revealed: false,
         conflict: false,
         adjudicated: None,
         critics: Vec::new(),
@@ -148,6 +151,7 @@ pub fn outcome_of(book: &Book, example: &Digest, rule: &Rule) -> Outcome {
         labels: labels.collect(),
         choice: None,
         all_bad: false,
+        revealed: false,
         conflict: false,
         adjudicated: None,
         critics: Vec::new(),
@@ -172,11 +176,13 @@ fn settle(mut outcome: Outcome, rule: &Rule) -> Outcome {
             outcome.choice = majority(&outcome.labels);
             let bad = outcome.labels.iter().filter(|s| s.label.all_bad).count();
             outcome.all_bad = 2 * bad > outcome.labels.len();
+            outcome.revealed = outcome.labels.iter().any(|s| s.label.choice.is_some() && s.label.revealed);
             return outcome;
         }
     };
     outcome.choice = counts.as_ref().and_then(|s| s.label.choice);
-    outcome.all_bad = counts.is_some_and(|s| s.label.all_bad);
+    outcome.all_bad = counts.as_ref().is_some_and(|s| s.label.all_bad);
+    outcome.revealed = counts.is_some_and(|s| s.label.revealed);
     outcome
 }
 

@@ -8,7 +8,7 @@ use toml::Table;
 
 use super::on_policy;
 use super::stages::{Stage, Work, create, write_text};
-use crate::data::{PairRow, pairs};
+use crate::data::{Map, Options, PairRow, pairs};
 use crate::{Error, Result, disk};
 
 /// The recipe's name.
@@ -24,6 +24,9 @@ pub struct OnPolicy {
     pub data: Vec<PathBuf>,
     /// Rows held out.
     pub valid: Vec<PathBuf>,
+    /// What columns of the rows mean.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub map: String,
     /// How the model writes its own critiques.
     pub critique: Sampling,
     /// Words of `outloud train` for both runs.
@@ -109,8 +112,11 @@ impl OnPolicy {
                 work: write_text(toml(table)?),
             })
         };
+        let mapped = Map::parse(&self.map)?;
+        let own_valid = !mapped.is_empty() && !self.valid.is_empty();
+        let valid = if own_valid { vec![at("valid.jsonl")] } else { self.valid.clone() };
         let train = |name: &'static str, model: String, data: &Path| {
-            let valid = self.valid.iter().flat_map(|file| ["--valid".to_owned(), text(file)]);
+            let valid = valid.iter().flat_map(|file| ["--valid".to_owned(), text(file)]);
             let words = ["train", "--recipe", name, "--model"].map(str::to_owned).to_vec();
             let rest =
                 ["--data".to_owned(), text(data), "--config".into(), text(&at(&format!("{name}.toml")))];
@@ -146,15 +152,21 @@ impl OnPolicy {
         ]
         .concat();
         let (data, from, pairs) = (self.data.clone(), at("cloud/result"), rows.clone());
-        let joined = critiques.clone();
-        Ok(vec![
+        let (joined, map) = (critiques.clone(), mapped.clone());
+        let held = self.valid.clone();
+        let held = Stage {
+            name: "rows held out",
+            makes: at("valid.jsonl"),
+            work: Work::Write(Box::new(move |path| numbered(&held, &mapped, path))),
+        };
+        let mut stages = vec![
             Stage { name: "recipe", makes: at("recipe.toml"), work: write_text(toml(self)?) },
             config("csft", &self.csft)?,
             config("cloud", &self.cloud)?,
             Stage {
                 name: "rows",
                 makes: rows.clone(),
-                work: Work::Write(Box::new(move |path| numbered(&data, path))),
+                work: Work::Write(Box::new(move |path| numbered(&data, &map, path))),
             },
             train("csft", self.model.clone(), &rows),
             Stage {
@@ -178,7 +190,11 @@ impl OnPolicy {
                 makes: at("result"),
                 work: Work::Write(Box::new(move |path| disk::copy_dir(&from, path, &|_| true))),
             },
-        ])
+        ];
+        if own_valid {
+            stages.insert(3, held);
+        }
+        Ok(stages)
     }
 }
 
@@ -188,12 +204,12 @@ fn toml(value: &impl Serialize) -> Result<String> {
 }
 
 /// All rows in one file, each with an id.
-fn numbered(files: &[PathBuf], to: &Path) -> Result<()> {
+fn numbered(files: &[PathBuf], map: &Map, to: &Path) -> Result<()> {
     let failed = |e| Error::io(to, e);
     let mut out = std::io::BufWriter::new(create(to)?);
     let mut number = 0;
     for file in files {
-        let found = pairs(file)?;
+        let found = pairs(file, Options { map: map.clone(), ..Options::default() })?;
         if let Some((place, why)) = found.bad.first() {
             return Err(Error::invalid(
                 place,

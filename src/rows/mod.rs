@@ -26,6 +26,8 @@ pub struct Row {
     pub content: Result<Content, String>,
     /// Fields that mean nothing here, as they were.
     pub extra: Map<String, Value>,
+    /// Its place and that of the first row with its id, where it is not the first.
+    pub repeats: Option<String>,
 }
 
 /// What a row asks for.

@@ -18,8 +18,6 @@ pub struct Reader {
     failed: Option<Error>,
     /// Rows for the other answers of a row.
     waiting: VecDeque<Row>,
-    /// Two answers are a pair, whether one is better or not.
-    pairs: bool,
 }
 
 impl Reader {
@@ -30,12 +28,7 @@ impl Reader {
 
     /// [`Reader::new`] with names for columns.
     pub fn mapped(sources: impl IntoIterator<Item = Source>, options: Options) -> Self {
-        Self {
-            stream: Some(Stream::new(sources, options)),
-            failed: None,
-            waiting: VecDeque::new(),
-            pairs: false,
-        }
+        Self { stream: Some(Stream::new(sources, options)), failed: None, waiting: VecDeque::new() }
     }
 
     /// Reads one stream, called `name` in messages.
@@ -44,14 +37,14 @@ impl Reader {
             Ok(stream) => (Some(stream), None),
             Err(error) => (None, Some(error)),
         };
-        Self { stream, failed, waiting: VecDeque::new(), pairs: false }
+        Self { stream, failed, waiting: VecDeque::new() }
     }
+}
 
-    /// Two answers of which none is better are a pair as well, the first one standing where the chosen one does: for those
-    /// who are yet to say which is better.
-    #[must_use]
-    pub fn with_pairs(self) -> Self {
-        Self { pairs: true, ..self }
+impl Reader {
+    /// More answers of the last row follow.
+    pub fn is_within(&self) -> bool {
+        !self.waiting.is_empty()
     }
 }
 
@@ -70,12 +63,18 @@ impl Iterator for Reader {
             Ok(row) => row,
             Err(error) => return Some(Err(error)),
         };
-        let StreamRow { number, place, example, row, .. } = row;
+        let StreamRow { number, place, example, row, repeats, .. } = row;
+        let repeats = repeats.map(|repeat| {
+            let (name, first) = (stream.name(), stream.name_of(repeat.first_file));
+            format!("{name}{place}: the id {} is that of {first}{} as well", repeat.id, repeat.first)
+        });
         match example {
-            Ok(example) => self.waiting.extend(rows_of(example, self.pairs)),
-            Err(fault) => return Some(Ok(bad(number, stream.name(), Some(place), fault, row))),
+            Ok(example) => self.waiting.extend(rows(example)),
+            Err(fault) => self.waiting.push_back(bad(number, stream.name(), Some(place), fault, row)),
         }
-        self.waiting.pop_front().map(Ok)
+        let mut row = self.waiting.pop_front()?;
+        row.repeats = repeats;
+        Some(Ok(row))
     }
 }
 
@@ -113,20 +112,17 @@ pub fn bad(
     let id = fault.id.map(|id| *id).filter(|id| !id.is_null()).unwrap_or_else(|| Value::from(number));
     let mut extra = row.unwrap_or_default();
     extra.retain(|key, _| !KNOWN.contains(&key.as_str()));
-    Row { number, id, content: Err(error), extra }
+    Row { number, id, content: Err(error), extra, repeats: None }
 }
 
 /// The rows of an example: one answer, a pair, or each answer by itself.
 pub fn rows(example: Example) -> Vec<Row> {
-    rows_of(example, false)
-}
-
-/// [`rows`]; two answers are a pair, whether one is better or not, if `all_pairs`.
-fn rows_of(example: Example, all_pairs: bool) -> Vec<Row> {
     let items: Vec<Item> = example.answers.iter().map(|answer| item(&example, answer)).collect();
     let Example { number, id, pairs, rest, .. } = example;
-    let row = |id: Value, content: Content| Row { number, id, content: Ok(content), extra: rest.clone() };
-    let pairs = if pairs.is_empty() && all_pairs { vec![(0, 1)] } else { pairs };
+    let row = |id: Value, content: Content| {
+        let extra = rest.clone();
+        Row { number, id, content: Ok(content), extra, repeats: None }
+    };
     if let ([(better, worse)], true) = (pairs.as_slice(), items.len() == 2)
         && let (Some(chosen), Some(rejected)) = (items.get(*better), items.get(*worse))
     {

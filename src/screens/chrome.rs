@@ -52,7 +52,8 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let text = format!("  {} rows", super::data::thousands(rows));
         buffer.set_stringn(x, area.y, &text, room(x), theme.style(Meaning::Dim));
         x += text.width() as u16;
-    } else if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach) {
+    } else if let Some(example) = state.example().filter(|_| state.screen != Screen::Teach && !nothing(state))
+    {
         let label = state.screen == Screen::Label;
         let (place, of) = match label {
             true => (state.desk.at, state.desk.queue.len()),
@@ -61,8 +62,11 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         let at = format!("  {}/{of} ", place + 1);
         buffer.set_stringn(x, area.y, &at, room(x), theme.style(Meaning::Dim));
         x += at.width() as u16;
-        let side =
-            if example.is_pair() && !label { format!(" ({})", state.side.name()) } else { String::new() };
+        let side = if example.is_pair() && !label {
+            format!(" ({})", example.side_name(state.side))
+        } else {
+            String::new()
+        };
         let id = format!("{}{side}", one_line(&example.id));
         let most = usize::from(area.width / 3);
         buffer.set_stringn(x, area.y, &id, most, theme.style(Meaning::Text));
@@ -90,6 +94,11 @@ fn header(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     };
     let left = Rect { x: x + 2, width: area.right().saturating_sub(x + 2), ..area };
     panel::right(&model, theme.style(meaning), left, area.y, buffer);
+}
+
+/// Whether there is nothing to label on the Label screen.
+fn nothing(state: &State) -> bool {
+    state.screen == Screen::Label && state.desk.example().is_none()
 }
 
 fn source(source: &ModelSource) -> String {
@@ -147,7 +156,21 @@ fn hints(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let waits = |b: &&&Binding| b.action == Action::ShowAll && state.is_behind();
     let first = bindings.iter().find(waits).map(|b| (b.first_key(), "show all"));
     let hinted = bindings.iter().filter(|b| b.action != Action::Help);
-    let rest = hinted.filter_map(|b| Some((b.first_key(), b.hint.as_deref()?)));
+    // One answer has no A and B.
+    let single = contexts.contains(&Context::Label) && state.shown_sides().len() == 1;
+    let empty = nothing(state);
+    let rest = hinted.filter(|b| !(empty && b.context == Context::Label)).filter_map(|b| {
+        let hint = match b.action {
+            Action::Choose1 if single => "very good",
+            Action::Choose2 if single => "good",
+            Action::Choose3 if single => "neither",
+            Action::Choose4 if single => "bad",
+            Action::Choose5 if single => "very bad",
+            Action::AllBad if single => return None,
+            _ => b.hint.as_deref()?,
+        };
+        Some((b.first_key(), hint))
+    });
     for (key, hint) in first.into_iter().chain(rest) {
         let width = (key.width() + hint.width() + 3) as u16;
         if x + width > end + 1 {

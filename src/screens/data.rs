@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::data_charts as charts;
 use super::inspect::WIDE;
 use crate::app::{Data, DataPane, Limits, State, check_filter};
-use crate::browse::{Column, Line};
+use crate::browse::{Column, Index, Line};
 use crate::widgets::panel::{self, Frame};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme};
@@ -42,7 +42,7 @@ fn tabs(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let mut x = area.x + 1;
     for pane in DataPane::ALL {
         let here = pane == state.data.pane;
-        let bad = state.data.index.as_ref().map_or(0, |index| index.bad);
+        let bad = state.data.index.as_ref().map_or(0, Index::notes);
         let count = if pane == DataPane::Bad { format!(" {}", thousands(bad)) } else { String::new() };
         let text = match here {
             true => format!("▸{}{count}", pane.title()),
@@ -71,7 +71,7 @@ fn pane(
     let focused = state.data.pane == which;
     let right = match which {
         DataPane::Table => place_text(&state.data),
-        DataPane::Bad => thousands(state.data.index.as_ref().map_or(0, |index| index.bad)),
+        DataPane::Bad => notes_text(state.data.index.as_ref()),
         which => charts::right(state, which),
     };
     let inner = panel::draw(which.title(), &right, focused, frame, theme, area, buffer);
@@ -86,6 +86,13 @@ fn pane(
     if let Some(slot) = limits.data.iter_mut().find(|slot| slot.is_none()) {
         *slot = Some((which, [rows.x, rows.y, rows.right(), rows.bottom()], first));
     }
+}
+
+/// How many rows are bad, and how many repeat an id.
+fn notes_text(index: Option<&Index>) -> String {
+    let (bad, repeated) = index.map_or((0, 0), |index| (index.bad, index.repeated));
+    let ids = if repeated > 0 { format!(" and {} repeated ids", thousands(repeated)) } else { String::new() };
+    format!("{}{ids}", thousands(bad))
 }
 
 fn place_text(data: &Data) -> String {
@@ -223,6 +230,11 @@ fn cell(state: &State, line: &Line, column: &Column, theme: &Theme) -> (String, 
     let facts = &line.facts;
     let (text, dim) = (theme.style(Meaning::Text), theme.style(Meaning::Dim));
     let found = state.found_rewards(facts.number);
+    let hidden = state.data.examples.get(&facts.number).is_some_and(|example| state.desk.hides(*example));
+    let some = found.iter().any(Option::is_some) || facts.rewards.iter().any(|r| !r.is_nan());
+    if hidden && some && matches!(column, Column::Reward | Column::Margin) {
+        return ("hidden".into(), dim);
+    }
     let value = |found: Option<f32>, file: f32| match (found, file.is_nan()) {
         _ if state.is_at_work(facts.number) => ("…".to_owned(), theme.style(Meaning::Accent)),
         (Some(value), _) => (format!("{value:+.3}"), theme.sign(value)),
@@ -248,7 +260,7 @@ fn cell(state: &State, line: &Line, column: &Column, theme: &Theme) -> (String, 
 /// Draws bad rows; returns which is the first.
 fn bad(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) -> usize {
     let data = &state.data;
-    let count = data.index.as_ref().map_or(0, |index| index.bad);
+    let count = data.index.as_ref().map_or(0, Index::notes);
     if count == 0 {
         buffer.set_stringn(
             area.x,
@@ -329,6 +341,10 @@ fn status(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let bad = data.index.as_ref().map_or(0, |index| index.bad);
     if bad > 0 {
         parts.push((format!("{} bad: B", thousands(bad)), Meaning::Warning));
+    }
+    let repeated = data.index.as_ref().map_or(0, |index| index.repeated);
+    if repeated > 0 {
+        parts.push((format!("{} repeated ids: B", thousands(repeated)), Meaning::Warning));
     }
     let mut x = area.x + 1;
     for (at, (text, meaning)) in parts.iter().enumerate() {

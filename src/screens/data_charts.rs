@@ -12,6 +12,9 @@ use crate::widgets::{Meaning, Theme, histogram};
 /// What stands at the right of a chart's title.
 pub fn right(state: &State, which: DataPane) -> String {
     let summary = &state.data.summary;
+    if state.desk.hides_some() {
+        return String::new();
+    }
     match which {
         DataPane::Rewards => spread(&summary.rewards),
         DataPane::Margins => spread(&summary.margins),
@@ -32,6 +35,11 @@ pub fn draw(state: &State, which: DataPane, theme: &Theme, area: Rect, buffer: &
     let focused = data.pane == which;
     let room = usize::from(area.width);
     if area.height < 3 {
+        return;
+    }
+    if state.desk.hides_some() {
+        let text = "hidden while pairs wait for your label: R shows it";
+        buffer.set_stringn(area.x, area.y, text, room, theme.style(Meaning::Dim));
         return;
     }
     let below = Rect { height: area.height - 1, y: area.y + 1, ..area };

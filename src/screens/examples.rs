@@ -95,6 +95,9 @@ fn status(state: &State, theme: &Theme, index: usize, example: &Example) -> (Str
     if takes.iter().any(|t| t.phase == Phase::Draft) {
         return ("draft".into(), theme.style(Meaning::Stale));
     }
+    if index != state.selected && state.desk.hides(index) && takes.iter().any(|t| t.reward().is_some()) {
+        return ("hidden".into(), theme.style(Meaning::Dim));
+    }
     if let Some((margin, _)) = state.margin(index).filter(|_| example.is_pair()) {
         return (format!("Δ{margin:+.2}"), theme.sign(margin));
     }

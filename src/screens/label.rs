@@ -34,33 +34,52 @@ pub fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer, limit
     let below = strip::height(state, area);
     let prompt = prompt(example, theme, area.width);
     let rest = area.height.saturating_sub(below);
-    let most = if state.desk.pane == Pane::Prompt { rest / 2 } else { (rest / 4).max(4) };
-    let wanted = u16::try_from(prompt.len()).unwrap_or(u16::MAX).saturating_add(border);
+    let halves = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas::<2>(area);
+    let beside = wide && sides.len() > 1;
+    let widths = if beside { halves.map(|half| half.width) } else { [area.width; 2] };
+    let flow =
+        |(side, width): (&Side, u16)| answer(state, index, example, *side, theme, width.saturating_sub(4));
+    let flows: Vec<Flow> = sides.iter().zip(widths).map(flow).collect();
+    let rows_of = |flow: &Flow| u16::try_from(flow.len()).unwrap_or(u16::MAX).saturating_add(border);
+    let needs: Vec<u16> = flows.iter().map(rows_of).collect();
+    let answers = match beside {
+        true => needs.iter().copied().max().unwrap_or(0),
+        false => needs.iter().fold(0, |sum: u16, rows| sum.saturating_add(*rows)),
+    };
+    let share = if state.desk.pane == Pane::Prompt { rest / 2 } else { (rest / 4).max(4) };
+    // What the answers leave is the prompt's.
+    let most = share.max(rest.saturating_sub(answers));
+    let wanted = rows_of(&prompt);
     let rows = [Constraint::Length(wanted.min(most)), Constraint::Fill(1), Constraint::Length(below)];
     let [upper, middle, lower] = Layout::vertical(rows).areas(area);
     let title = if sides.len() > 1 { "Prompt" } else { "Prompt · is the answer good?" };
     text(state, title, "", &prompt, Pane::Prompt, frame, theme, upper, buffer, limits);
-    let places: Vec<Rect> = match (sides.len(), wide) {
-        (0 | 1, _) => vec![middle],
-        (_, true) => {
+    let places: Vec<Rect> = match (needs.as_slice(), beside) {
+        ([_, _], true) => {
             Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas::<2>(middle).to_vec()
         }
-        (_, false) => {
-            // The one with the focus gets more room.
+        ([a, b], false) => {
             let share = |pane| Constraint::Fill(if state.desk.pane == pane { 3 } else { 2 });
-            Layout::vertical([share(Pane::A), share(Pane::B)]).areas::<2>(middle).to_vec()
+            // A short one leaves its room to the other; of two long ones the one with the focus gets more.
+            let rows = match (*a <= middle.height / 2, *b <= middle.height / 2) {
+                (true, true) => [Constraint::Fill(1), Constraint::Fill(1)],
+                (true, false) => [Constraint::Length(*a), Constraint::Fill(1)],
+                (false, true) => [Constraint::Fill(1), Constraint::Length(*b)],
+                (false, false) => [share(Pane::A), share(Pane::B)],
+            };
+            Layout::vertical(rows).areas::<2>(middle).to_vec()
         }
+        _ => vec![middle],
     };
     let panes = [Pane::A, Pane::B];
-    for ((side, place), pane) in sides.iter().zip(places).zip(panes) {
+    for (((side, flow), place), pane) in sides.iter().zip(&flows).zip(places).zip(panes) {
         let name = match (sides.len(), pane) {
             (1, _) => "Answer",
             (_, Pane::B) => "B",
             _ => "A",
         };
-        let flow = answer(state, index, example, *side, theme, place.width.saturating_sub(4));
         let right = score(state, index, *side);
-        text(state, name, &right, &flow, pane, frame, theme, place, buffer, limits);
+        text(state, name, &right, flow, pane, frame, theme, place, buffer, limits);
     }
     strip::draw(state, index, theme, lower, buffer);
 }
@@ -92,8 +111,9 @@ fn answer<'a>(
 ) -> Flow {
     let text = example.answer(side);
     let mut runs = Vec::new();
-    if text.is_empty() {
-        runs.push(Run::new("(empty)", theme.style(Meaning::Stale), 0));
+    if text.trim().is_empty() {
+        let what = if text.is_empty() { "(empty)" } else { "(only white space)" };
+        runs.push(Run::new(what, theme.style(Meaning::Stale), 0));
     }
     runs.extend(markdown::runs(text, &[], theme));
     if state.desk.shows_scores(index) {
@@ -119,11 +139,11 @@ fn score(state: &State, index: usize, side: Side) -> String {
     if !state.desk.shows_scores(index) {
         return String::new();
     }
-    let pair = state.examples.get(index).is_some_and(Example::is_pair);
-    match (state.desk.found.get(&(index, side)), pair) {
-        (Some(found), true) => format!("{} · reward {:+.4}", side.name(), found.reward),
+    let Some(example) = state.examples.get(index) else { return String::new() };
+    match (state.desk.found.get(&(index, side)), example.is_pair()) {
+        (Some(found), true) => format!("{} · reward {:+.4}", example.side_name(side), found.reward),
         (Some(found), false) => format!("reward {:+.4}", found.reward),
-        (None, true) => side.name().to_owned(),
+        (None, true) => example.side_name(side).to_owned(),
         (None, false) => String::new(),
     }
 }

@@ -8,7 +8,6 @@ use unicode_width::UnicodeWidthStr;
 use super::editor;
 use crate::app::{Filter, Limits, Pairs, Purpose, Reviewing, Side, Stand, State, Writing};
 use crate::checkpoint::Prompt;
-use crate::label::choices;
 use crate::label::sentences::{part, sentences};
 use crate::session::Progress;
 use crate::widgets::flow::{Flow, Run};
@@ -85,7 +84,8 @@ fn status(state: &State, theme: &Theme, index: usize) -> (String, ratatui::style
         Stand::Is(Progress::Draft) => ("draft", Meaning::Stale),
         Stand::Is(Progress::Skipped) => ("skipped", Meaning::Dim),
         Stand::Is(Progress::Submitted) => {
-            (label.and_then(|l| l.choice).map_or("", choices::words), Meaning::Accent)
+            let words = |choice| Some(state.examples.get(index)?.choice_words(choice));
+            (label.and_then(|l| l.choice).and_then(words).unwrap_or_default(), Meaning::Accent)
         }
     };
     (format!("{apart}{flag}{text}"), theme.style(meaning))
@@ -108,7 +108,10 @@ pub fn review(
     };
     let title = match state.shown_sides().len() {
         1 => "Critique of the answer".to_owned(),
-        _ => format!("Critique of {letter} ({})", side.name()),
+        _ => {
+            let name = state.examples.get(index).map_or("", |example| example.side_name(side));
+            format!("Critique of {letter} ({name})")
+        }
     };
     let inner = panel::popup(&title, 110, area.height, theme, area, buffer);
     let room = usize::from(inner.width);

@@ -60,6 +60,7 @@ fn title(state: &State, index: usize) -> String {
     let blind = match state.desk.mine(index) {
         Some(label) if label.revealed => " · revealed before the choice",
         _ if state.desk.shows_scores(index) => "",
+        _ if state.desk.has_seen(index) => " · its rewards were seen elsewhere",
         _ => " · blind",
     };
     let settling = if state.desk.adjudicating { " · settling a conflict" } else { "" };
@@ -133,6 +134,9 @@ fn said(state: &State, index: usize, theme: &Theme, row: Rect, buffer: &mut Buff
         (reviews > 0).then(|| format!("{reviews} critique{} reviewed", if reviews == 1 { "" } else { "s" })),
     );
     match parts.is_empty() {
+        true if state.shown_sides().len() < 2 => {
+            put("t tags · n note · f flag", Meaning::Hint, theme, row, buffer)
+        }
         true => put("b both bad · t tags · n note · f flag", Meaning::Hint, theme, row, buffer),
         false => put(&parts.join(" · "), Meaning::Warning, theme, row, buffer),
     }

@@ -68,7 +68,8 @@ fn help(state: &State, help: &Help, theme: &Theme, area: Rect, buffer: &mut Buff
         Some(Layer::Judged) => &[Context::Judged, Context::Global],
         Some(Layer::Models(_)) => &[Context::Models, Context::Global],
         Some(Layer::Takes(_)) => &[Context::Takes, Context::Global],
-        Some(Layer::Samples(_) | Layer::Steer(_) | Layer::Columns(_)) => &[Context::List, Context::Global],
+        Some(Layer::Samples(_)) => &[Context::Samples, Context::List, Context::Global],
+        Some(Layer::Steer(_) | Layer::Columns(_)) => &[Context::List, Context::Global],
         _ => State::screen_contexts(state.screen, state.focus),
     };
     let typing = [Context::Edit, Context::Takes, Context::Entry];

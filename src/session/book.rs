@@ -65,6 +65,8 @@ struct Stands {
     labels: BTreeMap<Digest, ByAnnotator<Label>>,
     /// By example, answer and critique.
     reviews: BTreeMap<(Digest, usize, Option<Digest>), ByAnnotator<Review>>,
+    /// Examples whose rewards were on an annotator's screen.
+    seen: HashMap<String, HashSet<Digest>>,
     views: BTreeMap<String, View>,
     opened: Option<Opened>,
     models: BTreeMap<String, Standing<Model>>,
@@ -80,7 +82,7 @@ impl Book {
                     self.entries.remove(&(clock, entry.id.clone()));
                 }
                 // A label said twice is the same label; whatever else it is, it is read anew.
-                in_order &= matches!(entry.event, Event::Label(_) | Event::Review(_));
+                in_order &= matches!(entry.event, Event::Label(_) | Event::Review(_) | Event::Seen { .. });
             } else if !self.admit(&entry) {
                 continue;
             }
@@ -289,6 +291,11 @@ impl Book {
         self.stands.reviews.get(&(example.clone(), answer, critique.cloned()))?.get(by)
     }
 
+    /// Whether rewards or critiques of an example were on an annotator's screen.
+    pub fn has_seen(&self, by: &str, example: &Digest) -> bool {
+        self.stands.seen.get(by).is_some_and(|seen| seen.contains(example))
+    }
+
     /// Where an annotator's screen stood.
     pub fn view(&self, by: &str) -> Option<&View> {
         self.stands.views.get(by)
@@ -350,6 +357,9 @@ impl Stands {
             }
             Event::Model(model) => {
                 drop(self.models.insert(model.name.clone(), standing(entry, model.as_ref().clone())));
+            }
+            Event::Seen { examples } => {
+                self.seen.entry(by()).or_default().extend(examples.iter().cloned());
             }
             Event::View(view) => drop(self.views.insert(by(), view.clone())),
             Event::Bulk { events } => events.iter().for_each(|event| self.apply(entry, event)),

@@ -50,6 +50,11 @@ pub enum Event {
     },
     /// What stands beside it in a bulk was said elsewhere.
     Imported(Origin),
+    /// Rewards or critiques of these examples were on the annotator's screen: labels given after it were not given blind.
+    Seen {
+        /// Which.
+        examples: Vec<Digest>,
+    },
     /// Where the screen stood.
     View(View),
     /// A training run belongs to the session.
@@ -79,6 +84,7 @@ impl Event {
             Self::Undo { .. } => "undo",
             Self::Bulk { .. } => "bulk",
             Self::Imported(_) => "imported",
+            Self::Seen { .. } => "seen",
             Self::View(_) => "view",
             Self::Run { .. } => "run",
             Self::Model(_) => "model",

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::lora::LoraConfig;
+use crate::data::Map;
 use crate::{Error, Result};
 
 /// Which loss is trained.
@@ -123,6 +124,9 @@ pub struct Config {
     /// A gradient norm above this many times the median of the last fifty, three steps in a row, ends the run; 0: never.
     #[serde(default = "explosion")]
     pub explosion: f64,
+    /// What columns of the rows mean: `prompt=question,chosen=best`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub map: String,
     /// Rows of other data, mixed into every batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
@@ -138,10 +142,14 @@ pub struct Config {
 pub struct Replay {
     /// Where they are.
     pub file: PathBuf,
-    /// Their share of each batch, at least one pair.
+    /// Their share of each batch, at least one pair; half unless given.
+    #[serde(default = "half")]
     pub share: f64,
 }
 
+fn half() -> f64 {
+    0.5
+}
 fn patience() -> usize {
     5
 }
@@ -313,6 +321,7 @@ impl Config {
         at_least("steps", self.steps.unwrap_or(1), 1)?;
         at_least("shards", self.shards.unwrap_or(1), 1)?;
         at_least("eval-every", self.eval_every.unwrap_or(1), 1)?;
+        Map::parse(&self.map)?;
         if self.replay.is_some() {
             at_least("batch", self.batch, 2)?;
         }
@@ -396,6 +405,7 @@ fn known_keys() -> Result<Vec<String>> {
     full.steps = Some(1);
     full.shards = Some(1);
     full.critique_prompt = Some(String::new());
+    full.map = "prompt=prompt".into();
     full.eval_every = Some(1);
     full.replay = Some(Replay { file: PathBuf::new(), share: 0.5 });
     if let Some(lora) = &mut full.lora {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::Loss;
 use crate::checkpoint::{Message, Prompt};
-use crate::data::{self, Example, Options, Source, Stream};
+use crate::data::{self, Example, Map, Options, Source, Stream};
 use crate::{Error, Result};
 
 /// Bad rows named in an error; the rest are counted.
@@ -56,21 +56,22 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads all rows of some files for a loss.
+    /// Reads all rows of some files for a loss; `map` says what columns of other names mean.
     ///
     /// # Errors
     /// [`Error::Io`] for an unreadable file; [`Error::Invalid`] naming the first bad rows by file and line, or when
     /// there are no rows, or no preference in any of them.
-    pub fn read(files: &[PathBuf], loss: Loss) -> Result<Self> {
+    pub fn read(files: &[PathBuf], loss: Loss, map: &Map) -> Result<Self> {
+        let options = Options { map: map.clone(), strict: false };
         let mut hash = Sha256::new();
         let (mut pairs, mut bad, mut undecided) = (Vec::new(), Vec::new(), 0);
         let mut singles = Singles::default();
         for path in files {
-            let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+            let mut file = File::open(path).map_err(|e| data::missing(path, e))?;
             let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
             hash.update(bytes.to_le_bytes());
             std::io::copy(&mut file, &mut hash).map_err(|e| Error::io(path, e))?;
-            for row in Stream::new([Source::File(path.clone())], Options::default()) {
+            for row in Stream::new([Source::File(path.clone())], options.clone()) {
                 let row = row?;
                 let place = format!("{}{}", path.display(), row.place);
                 let read = row.example.map_err(|fault| match &fault.column {

@@ -29,11 +29,13 @@ mod terminfo;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use crate::app::{Example, Msg, Origin};
 use crate::browse::{self, Ask};
+use crate::data::{Map, Options};
 use crate::engine::{Client, DeviceChoice, Events, ModelSource};
 use crate::rows::{Reader, Source};
 use crate::session::Opened;
@@ -52,6 +54,8 @@ pub struct OpenOptions {
     pub device: DeviceChoice,
     /// Files of rows (`-` is standard input); none: the demo's examples.
     pub files: Vec<PathBuf>,
+    /// What their columns mean.
+    pub map: Map,
     /// How many colours; as `config.toml` says otherwise, or the terminal.
     pub color: Option<ColorChoice>,
     /// A theme's name; as `config.toml` says otherwise, or by the terminal's background.
@@ -76,6 +80,7 @@ impl Default for OpenOptions {
             model: ModelSource::DEMO,
             device: DeviceChoice::Auto,
             files: Vec::new(),
+            map: Map::default(),
             color: None,
             theme: None,
             no_mouse: false,
@@ -90,6 +95,8 @@ impl Default for OpenOptions {
 
 /// Rows handed over at once.
 const BATCH: usize = 256;
+/// How long rows are gathered.
+const GATHER: Duration = Duration::from_millis(10);
 /// Rows in the list of examples; the Data screen has them all.
 const MOST_ROWS: usize = 10_000;
 /// The demo's examples.
@@ -127,8 +134,12 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<Left>
     let setup = options.labelling.clone().or(config.label.clone()).setup()?;
     let log = log::start();
     let examples = if options.files.is_empty() { demo() } else { Vec::new() };
-    let (rows, back) = read(options.files.clone(), options.label)?;
-    let browse = browse(&options.files, back.clone())?;
+    let sources = Source::expand(options.files.iter().cloned())?;
+    // The list and the Data screen both read what comes through a pipe.
+    let sources = sources.into_iter().map(Source::kept).collect::<Result<Vec<_>>>()?;
+    let reading = Options { map: options.map.clone(), strict: false };
+    let (rows, back) = read(sources.clone(), reading.clone())?;
+    let browse = browse(sources, reading, back.clone())?;
     let opened = Opened {
         data: options.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
         model: match &options.model {
@@ -155,6 +166,7 @@ pub fn run_with(options: &OpenOptions, engine: (Client, Events)) -> Result<Left>
             .filter(|file| file.as_os_str() != "-")
             .map(|file| absolute(file))
             .collect(),
+        map: options.map.text(),
         launchers: config::folder().map(|folder| folder.join("launchers")),
     });
     let progress = config.progress.filter(|_| taken != terminal::Taken::Lines);
@@ -183,16 +195,17 @@ fn absolute(file: &std::path::Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf())
 }
 
-/// Indexes all rows for the Data screen on a thread of its own; what is read from standard input is read only once.
-fn browse(files: &[PathBuf], back: mpsc::Sender<Msg>) -> Result<Option<std::sync::mpsc::Sender<Ask>>> {
-    if files.iter().any(|file| file.as_os_str() == "-") {
-        return Ok(None);
-    }
-    let from = match files {
-        [] => browse::From::Text(DEMO),
-        files => browse::From::Files(files.iter().cloned().map(Source::from_path).collect()),
+/// Indexes all rows for the Data screen on a thread of its own, once all of standard input is there.
+fn browse(
+    sources: Vec<Source>,
+    options: Options,
+    back: mpsc::Sender<Msg>,
+) -> Result<std::sync::mpsc::Sender<Ask>> {
+    let from = match sources.is_empty() {
+        true => browse::From::Text(DEMO),
+        false => browse::From::Files(sources, options),
     };
-    browse::start(from, move |news| back.blocking_send(Msg::Data(Box::new(news))).is_ok()).map(Some)
+    browse::start(from, move |news| back.blocking_send(Msg::Data(Box::new(news))).is_ok())
 }
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -216,43 +229,59 @@ pub fn demo() -> Vec<Example> {
 }
 
 /// Reads files on a thread of its own, so that the screen is there at once.
-fn read(files: Vec<PathBuf>, label: bool) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
+fn read(sources: Vec<Source>, options: Options) -> Result<(mpsc::Receiver<Msg>, mpsc::Sender<Msg>)> {
     let (send, receive) = mpsc::channel(4);
     let back = send.clone();
-    if files.is_empty() {
+    if sources.is_empty() {
         return Ok((receive, back));
     }
-    let sources = Source::expand(files)?;
-    let work = move || {
-        let mut batch = Vec::new();
-        let mut count = 0;
-        let rows = Reader::new(sources);
-        // Who labels is to say which answer is better.
-        for row in if label { rows.with_pairs() } else { rows } {
-            match row {
-                Ok(row) => batch.push(Example::from_row(row, Origin::File)),
-                Err(error) => batch.push(Example {
+    let (found, rows) = std::sync::mpsc::sync_channel(BATCH);
+    let note = send.clone();
+    let read = move || {
+        let mut all = Reader::mapped(sources, options);
+        let (mut count, mut answers) = (0, Vec::new());
+        while let Some(row) = all.next() {
+            answers.push(row.map_or_else(
+                |error| Example {
                     fault: Some(error.to_string()),
                     origin: Origin::File,
                     ..Example::text("unreadable", "", "")
-                }),
+                },
+                |row| Example::from_row(row, Origin::File),
+            ));
+            // The answers of one row come together.
+            if all.is_within() {
+                continue;
             }
-            count += 1;
-            if count == MOST_ROWS {
-                let note = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
-                let _ = send.blocking_send(Msg::Note(note));
-                break;
+            count += answers.len();
+            if found.send(std::mem::take(&mut answers)).is_err() {
+                return;
             }
-            if batch.len() == BATCH && send.blocking_send(Msg::Examples(std::mem::take(&mut batch))).is_err()
-            {
+            if count >= MOST_ROWS {
+                let text = format!("the list has the first {MOST_ROWS} rows; g d goes to all of them");
+                let _ = note.blocking_send(Msg::Note(text));
                 return;
             }
         }
-        let _ = send.blocking_send(Msg::Examples(batch));
     };
-    std::thread::Builder::new()
-        .name("rows".into())
-        .spawn(work)
+    // What comes slowly is handed over as it comes.
+    let hand_over = move || {
+        while let Ok(mut batch) = rows.recv() {
+            let end = Instant::now() + GATHER;
+            while batch.len() < BATCH
+                && let Ok(next) = rows.recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                batch.extend(next);
+            }
+            if send.blocking_send(Msg::Examples(batch)).is_err() {
+                return;
+            }
+        }
+        let _ = send.blocking_send(Msg::Examples(Vec::new()));
+    };
+    let spawn = |work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name("rows".into()).spawn(work);
+    spawn(Box::new(read))
+        .and_then(|_thread| spawn(Box::new(hand_over)))
         .map(|_thread| (receive, back))
         .map_err(|e| Error::io("the thread that reads rows", e))
 }

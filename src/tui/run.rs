@@ -53,7 +53,7 @@ pub(super) struct Start<'a> {
     pub theme: Option<Theme>,
     pub examples: Vec<Example>,
     pub rows: mpsc::Receiver<Msg>,
-    pub browse: Option<std::sync::mpsc::Sender<Ask>>,
+    pub browse: std::sync::mpsc::Sender<Ask>,
     pub session: Option<(Keep, Notices)>,
     pub opened: Opened,
     pub setup: Setup,
@@ -172,7 +172,7 @@ struct Loop {
     client: Client,
     keep: Option<Keep>,
     /// The thread of the rows.
-    browse: Option<std::sync::mpsc::Sender<Ask>>,
+    browse: std::sync::mpsc::Sender<Ask>,
     /// The session that is opened when the Label screen asks for one.
     late: Option<(SessionOptions, Opened)>,
     late_notices: Option<Notices>,
@@ -386,9 +386,7 @@ impl Loop {
                 }
                 Effect::Cancel(ticket) => self.client.cancel(ticket),
                 Effect::Browse(ask) => {
-                    if let Some(browse) = &self.browse
-                        && browse.send(*ask).is_err()
-                    {
+                    if self.browse.send(*ask).is_err() {
                         self.state.note =
                             Some("the thread that reads rows has ended: the log may tell why".into());
                     }

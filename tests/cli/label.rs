@@ -15,8 +15,12 @@ const ROWS: &str = "\
 
 /// Answers, status, exit status.
 fn label(home: &Path, by: &str, lines: &[Value]) -> (Vec<Value>, Value, i32) {
+    label_on(ROWS, home, by, lines)
+}
+
+fn label_on(text: &str, home: &Path, by: &str, lines: &[Value]) -> (Vec<Value>, Value, i32) {
     let rows = home.join("rows.jsonl");
-    std::fs::write(&rows, ROWS).unwrap();
+    std::fs::write(&rows, text).unwrap();
     let session = home.join("session");
     let mut child = Command::new(env!("CARGO_BIN_EXE_outloud"))
         .args(["label", "--annotator", by, "--session"])
@@ -98,4 +102,72 @@ fn a_wrong_line_is_named_and_the_others_count() {
     assert_eq!(answers[6]["choice"], "tie");
     let (answers, status, exit) = label(home.path(), "ana", &[]);
     assert_eq!((answers.len(), exit, &status["submitted"]), (0, 0, &json!(1)), "only the status");
+}
+
+/// An id that two pairs have names neither.
+#[test]
+fn an_id_of_two_pairs_needs_a_row() {
+    let home = TempDir::new().unwrap();
+    let rows = home.path().join("twice.jsonl");
+    let row = |prompt: &str| json!({"id": "a", "prompt": prompt, "chosen": "2", "rejected": "3"}).to_string();
+    // The third is the first once more: the same pair.
+    std::fs::write(&rows, [row("1 + 1?"), row("3 - 1?"), row("1 + 1?")].join("\n")).unwrap();
+    let choices = home.path().join("choices.jsonl");
+    let lines = [
+        json!({"id": "a", "choice": "chosen"}),
+        json!({"id": "a", "row": 1, "choice": "rejected"}),
+        json!({"row": 2, "choice": "tie"}),
+    ];
+    std::fs::write(&choices, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .args(["label", "--annotator", "ana", "--session"])
+        .arg(home.path().join("session"))
+        .arg(&rows)
+        .arg("--choices")
+        .arg(&choices)
+        .env("HOME", home.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = answers[0]["error"].as_str().unwrap();
+    assert!(error.contains("a: 2 pairs have this id") && error.contains("row or example"), "{error}");
+    assert_eq!((&answers[1]["choice"], &answers[2]["choice"]), (&json!("rejected"), &json!("tie")));
+    assert_ne!(answers[1]["example"], answers[2]["example"]);
+    assert_eq!((&answers[3]["status"]["pairs"], &answers[3]["status"]["submitted"]), (&json!(2), &json!(2)));
+}
+
+#[test]
+fn answers_of_a_row_are_labelled_two_by_two_and_exported_as_preferences() {
+    let home = TempDir::new().unwrap();
+    let rows =
+        json!({"id": "four", "prompt": "Name a prime.", "completions": ["2", "4", "9", "1"]}).to_string();
+    let lines = [
+        json!({"id": "four#1-2", "choice": "chosen-much"}),
+        json!({"id": "four#2-3", "choice": "rejected", "revealed": true}),
+        json!({"id": "four#3-4", "choice": "tie"}),
+        json!({"id": "four#1", "choice": "chosen"}),
+    ];
+    let (answers, status, exit) = label_on(&rows, home.path(), "ana", &lines);
+    assert_eq!((exit, &status["pairs"], &status["submitted"]), (1, &json!(6), &json!(3)));
+    assert!(answers[3]["error"].as_str().unwrap().contains("no such pair"), "{answers:?}");
+    let (_, status, _) =
+        label_on(&rows, home.path(), "ben", &[json!({"id": "four#1-2", "choice": "chosen"})]);
+    assert_eq!((&status["agreement"]["between"][0]["pairs"], &status["conflicts"]), (&json!(1), &json!(0)));
+    for to in ["trl", "cloud"] {
+        let out = Command::new(env!("CARGO_BIN_EXE_outloud"))
+            .args(["export", "--out", "-", "--rule", "annotator=ana", "--to", to, "--session"])
+            .arg(home.path().join("session"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let mut all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        all.sort_by_key(|row| row["id"].to_string());
+        let told: Vec<_> = all
+            .iter()
+            .map(|r| ["id", "chosen", "rejected", "strength"].map(|name| r[name].as_str().unwrap()))
+            .collect();
+        assert_eq!(told, [["four#1-2", "2", "4", "much"], ["four#2-3", "9", "4", "slightly"]], "{text}");
+        assert_eq!((&all[0]["revealed"], &all[1]["revealed"]), (&json!(false), &json!(true)), "{to}");
+    }
 }

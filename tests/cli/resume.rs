@@ -233,3 +233,34 @@ fn a_second_ctrl_c_ends_at_once_but_an_echo_does_not() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(hangs, "the pipe holds 64 KiB; the rows are more");
 }
+
+/// Rows that share an id are told apart by their order, also when the work ended with later ones done before earlier ones.
+#[test]
+fn rows_with_one_id_are_not_taken_for_each_other() {
+    let same = || {
+        let job = Job::new();
+        let text: String = (0..ROWS)
+            .map(|i| {
+                let answer = "so ".repeat(if i % 5 == 0 { 60 } else { i % 7 });
+                format!(
+                    "{}\n",
+                    json!({"id": "x", "prompt": format!("What is {i} plus 4?"), "answer": answer})
+                )
+            })
+            .collect();
+        std::fs::write(&job.rows, text).unwrap();
+        job
+    };
+    let (whole, job) = (same(), same());
+    assert_eq!(whole.finish(&[]).status, 0);
+    for lines in [20, 120, 200] {
+        let child = job.start(if lines == 20 { &[] } else { &["--resume"] });
+        job.wait_for(lines);
+        interrupt(&child);
+        child.wait_with_output().unwrap();
+    }
+    let run = job.finish(&["--resume"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("299 rows have the id of an earlier row"), "{}", run.stderr);
+    assert_eq!(job.rewards(), whole.rewards());
+}

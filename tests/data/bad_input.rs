@@ -32,6 +32,7 @@ fn files_that_are_no_data_say_what_they_are() {
             "git lfs pull",
         ),
         ("x.zip", b"PK\x03\x04\x14\0\0\0".to_vec(), "a zip archive"),
+        ("utf32.jsonl", [0xFF, 0xFE, 0, 0, b'{', 0, 0, 0].to_vec(), "UTF-32 text"),
         ("x.bz2", b"BZh91AY&SY".to_vec(), "a bzip2 archive"),
         ("x.xz", b"\xfd7zXZ\0\0\x04".to_vec(), "an xz archive"),
         ("x.pkl", b"\x80\x04\x95\x10\0\0\0\0".to_vec(), "a Python pickle"),
@@ -55,7 +56,7 @@ fn files_that_are_no_data_say_what_they_are() {
     }
     let folder = tempfile::tempdir().unwrap();
     assert!(load(folder.path()).files()[0].error.as_ref().unwrap().contains("a folder"));
-    assert!(load(&folder.path().join("none")).files()[0].error.as_ref().unwrap().contains("No such file"));
+    assert!(load(&folder.path().join("none")).files()[0].error.as_ref().unwrap().contains("no such file"));
 }
 
 #[test]
@@ -239,4 +240,37 @@ fn a_pipe_is_read_as_it_comes() {
     drop(writer);
     assert!(stream.next().is_none());
     assert_eq!(Source::from_path("-".into()), Source::Stdin);
+}
+
+/// However small the file: the rows before the damage are good, and what follows an archive takes none away.
+#[test]
+fn small_packed_files_give_the_rows_before_the_damage() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packed.write_all(answers(50).as_bytes()).unwrap();
+    let whole = packed.finish().unwrap();
+    let cut = of("x.jsonl.gz", &whole[..whole.len() / 2]);
+    assert!((10..40).contains(&cut.len()), "{}", cut.len());
+    let padded = of("x.jsonl.gz", [whole.as_slice(), b"garbage"].concat());
+    assert_eq!(padded.len(), 50);
+    let table = format!("prompt,answer\n{}", "p,a\n".repeat(50));
+    let table = zstd::encode_all(table.as_bytes(), 1).unwrap();
+    let more = of("x.csv.zst", [table.as_slice(), b"garbage"].concat());
+    assert_eq!((more.len(), more.files()[0].format.map(|f| f.name())), (50, Some("csv")));
+    for data in [cut, padded, more] {
+        let error = data.files()[0].error.as_ref().unwrap();
+        assert!(error.contains(&format!("after row {}", data.len())) && error.contains("cut off"), "{error}");
+    }
+}
+
+/// A first row that is too long does not keep the rest from being understood.
+#[test]
+fn the_shape_is_that_of_the_first_good_rows() {
+    let row = "{\"prompt\": \"p\", \"chosen\": \"c\", \"rejected\": \"r\"}\n";
+    let data = of(
+        "x.jsonl",
+        [b"{\"prompt\": \"".to_vec(), vec![b'x'; ROW_LIMIT + 1], format!("\"}}\n{row}").into_bytes()]
+            .concat(),
+    );
+    assert_eq!((data.len(), data.bad().len()), (1, 1));
+    assert_eq!(data.files()[0].shape.as_ref().map(|shape| shape.name()), Some("trl-preference"));
 }

@@ -53,8 +53,52 @@ fn our_own_trainer_reads_the_rows() {
         let folder = sample(&dir.path().join(with_chat.to_string()), with_chat);
         let file = dir.path().join("rows.jsonl");
         fs::write(&file, written(&folder, To::Cloud)).unwrap();
-        let data = outloud::train::data::Data::read(&[file], outloud::train::config::Loss::Cloud).unwrap();
+        let data = outloud::train::data::Data::read(
+            &[file],
+            outloud::train::config::Loss::Cloud,
+            &Default::default(),
+        )
+        .unwrap();
         assert_eq!((data.pairs.len(), data.ties), (4, 0));
         assert_eq!(data.pairs[0].chosen.feedback, "Right: 2 + 2 is 4.");
     }
+}
+
+/// What a killed export left aside is removed by the next one; those of a living process stay.
+#[test]
+fn a_killed_export_leaves_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    sample(&dir.path().join("work"), false);
+    let points = dir.path().join("points");
+    let out = dir.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let export = ["export", "--session", "./work", "--to", "cloud", "--out", "out/rows.jsonl"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_outloud"))
+        .args(export)
+        .current_dir(dir.path())
+        .env("OUTLOUD_TEST_POINTS", &points)
+        .env("OUTLOUD_TEST_STOP", "place:synced:1")
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while !fs::read_to_string(&points).is_ok_and(|text| text.contains("place:synced")) {
+        assert!(begun.elapsed().as_secs() < 60);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let names = || {
+        let mut names: Vec<String> =
+            fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let aside = names();
+    assert!(aside.len() == 1 && aside[0].starts_with(".writing-rows.jsonl."), "{aside:?}");
+    let other = ["export", "--session", "./work", "--to", "trl", "--out", "out/trl.jsonl"];
+    assert_eq!(outloud(dir.path(), &other).0, 0);
+    assert!(names().contains(&aside[0]), "its process lives");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(names(), [&aside[0], "trl.jsonl", "trl.jsonl.card.md"]);
+    assert_eq!(outloud(dir.path(), &export).0, 0);
+    assert_eq!(names(), ["rows.jsonl", "rows.jsonl.card.md", "trl.jsonl", "trl.jsonl.card.md"]);
 }

@@ -205,8 +205,8 @@ fn packed_files_are_read_and_what_is_none_is_named() {
     assert_eq!(read("a.jsonl.zst").unwrap().records.len(), read("b.jsonl").unwrap().records.len());
     let broken: [(&str, &[u8], &str); 6] = [
         ("cut.zst", &packed[..packed.len() / 2], "cut off or damaged"),
-        ("page.html", b"<html><body>404</body></html>", "a line of a table and no rows"),
-        ("list.json", b"[{\"id\": 1,", "breaks off"),
+        ("page.html", b"<html><body>404</body></html>", "an HTML page"),
+        ("list.json", b"[{\"id\": 1,", "the end of the file within the row"),
         ("other.csv", b"name,age\nx,1\n", "nothing says which example"),
         ("nothing.parquet", b"PAR1 and no more", "Parquet"),
         (
@@ -222,5 +222,50 @@ fn packed_files_are_read_and_what_is_none_is_named() {
             Ok(read) => read.bad.join("\n"),
         };
         assert!(why.contains(expected), "{name}: {why}");
+    }
+}
+
+/// Whatever the data may be, labels may be, too: one reader for both.
+#[test]
+fn labels_come_in_every_format_that_data_has() {
+    use std::io::Write as _;
+    let dir = TempDir::new().unwrap();
+    let utf16 = |text: &str| -> Vec<u8> {
+        [0xFEFF_u16].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let gz = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    let csv = "id,choice,note\nrow-0,chosen,\"two\nlines\"\nrow-2,rejected,é\n";
+    let rows = [json!({"id": "row-0", "choice": "chosen"}), json!({"id": "row-2", "choice": "rejected"})];
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let pretty: String = rows.iter().map(|row| format!("{row:#}\n")).collect();
+    let files: [(&str, Vec<u8>, [&str; 2]); 8] = [
+        ("utf16.csv", utf16(csv), [":2", ":4"]),
+        ("packed.csv.gz", gz(csv.as_bytes()), [":2", ":4"]),
+        ("mac.csv", csv.replace('\n', "\r").into_bytes(), [":2", ":4"]),
+        ("tabs.tsv", b"\xef\xbb\xbfid\tchoice\nrow-0\tchosen\nrow-2\trejected\n".to_vec(), [":2", ":3"]),
+        ("lines.jsonl", lines.clone().into_bytes(), [":1", ":2"]),
+        ("utf16.jsonl.gz", gz(&utf16(&lines)), [":1", ":2"]),
+        ("pretty.json", pretty.into_bytes(), [":1 (row 1)", ":5 (row 2)"]),
+        (
+            "list.json",
+            format!("[{},\n // the second\n{},]", rows[0], rows[1]).into_bytes(),
+            [":1 (row 1)", ":3 (row 2)"],
+        ),
+    ];
+    for (name, bytes, places) in files {
+        let folder = sample(&dir.path().join(format!("session-{name}")), false);
+        let file = dir.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        let read = read(&file, &Columns::default(), &Meanings::default()).unwrap();
+        assert_eq!(read.bad, [] as [&str; 0], "{name}");
+        let found: Vec<_> = read.records.iter().map(|record| record.place.clone()).collect();
+        assert_eq!(found, places.map(|place| format!("{name}{place}")));
+        import(&folder, &read, Some("guest"), &[]).unwrap();
+        let choices = [choice(&folder, 0, "guest"), choice(&folder, 2, "guest")];
+        assert_eq!(choices, [Some(Choice::Better(0)), Some(Choice::Better(1))], "{name}");
     }
 }

@@ -52,3 +52,33 @@ fn datasets_and_trl_read_the_files() {
         assert_eq!(told["losses"][name].as_array().unwrap().len(), 2, "{told}");
     }
 }
+
+#[test]
+fn argilla_and_label_studio_read_the_files() {
+    let Ok(python) = std::env::var("OUTLOUD_PYTHON") else {
+        eprintln!("SKIPPED: set OUTLOUD_PYTHON to a Python with argilla and label_studio_sdk");
+        return;
+    };
+    let dir = TempDir::new().unwrap();
+    let folder = sample(&dir.path().join("session"), false);
+    for (to, file) in [(To::Argilla, "argilla.jsonl"), (To::LabelStudio, "label-studio.json")] {
+        let done = exported(&folder, &Options::new(to));
+        fs::write(dir.path().join(file), done.bytes).unwrap();
+        fs::write(dir.path().join(format!("{file}.card.md")), done.card).unwrap();
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_annotations.py");
+    let out = Command::new(&python).arg(script).arg(dir.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{told}\n{}", String::from_utf8_lossy(&out.stderr));
+    let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    eprintln!("{told}");
+    let rows = fs::read_to_string(dir.path().join("argilla.jsonl")).unwrap().lines().count();
+    match told.get("argilla") {
+        Some(argilla) => assert_eq!(argilla["records"], rows),
+        None => eprintln!("SKIPPED: `{python}` has no argilla"),
+    }
+    match told.get("label_studio") {
+        Some(label_studio) => assert_eq!(label_studio["tasks"], rows),
+        None => eprintln!("SKIPPED: `{python}` has no label_studio_sdk"),
+    }
+}

@@ -51,6 +51,13 @@ impl Terminal {
         Self::spawn(command, size, Arc::clone(home), &[], &[])
     }
 
+    /// The real binary behind a pipe: a shell's words that write rows, then the binary's.
+    pub fn start_behind(rows: &str, args: &str, size: (u16, u16)) -> Self {
+        let mut command = CommandBuilder::new("sh");
+        command.args(["-c", &format!("{rows} | '{}' {args}", env!("CARGO_BIN_EXE_outloud"))]);
+        Self::spawn(command, size, tempfile::tempdir().unwrap().into(), &[], &[])
+    }
+
     /// A test of this binary, run as a program.
     pub fn child(test: &str, size: (u16, u16)) -> Self {
         Self::child_at(&tempfile::tempdir().unwrap().into(), test, size)

@@ -105,6 +105,7 @@ fn place(point: &str) -> &'static str {
         "journal:written" => "between write and fsync",
         "journal:synced" => "after fsync, before it was told",
         "object:begin" => "before a content is written",
+        "place:synced" => "content written aside, without its name",
         "object:end" => "content written, its event not",
         _ => "before the first write",
     }

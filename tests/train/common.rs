@@ -51,7 +51,7 @@ pub fn pairs_file() -> tempfile::NamedTempFile {
 }
 
 pub fn pairs(config: &Config) -> Vec<Pair> {
-    Data::read(&[pairs_file().path().to_path_buf()], config.method).unwrap().pairs
+    Data::read(&[pairs_file().path().to_path_buf()], config.method, &Default::default()).unwrap().pairs
 }
 
 pub struct Setup {

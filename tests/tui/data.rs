@@ -169,12 +169,9 @@ fn what_is_chosen_or_shown_goes_to_the_train_dialog() {
     stage.press("esc g d g g space space ctrl-t");
     assert_eq!(dialog(&stage), (CHOSEN.into(), Some(Picked::Rows(shown[..2].to_vec()))));
     let Some(Layer::Train(form)) = stage.state.layers.last() else { panic!() };
-    // Two rows: many passes, none held out, and no step at a rate of 0.
+    // Two rows: enough steps, none held out.
     let words = form.words(&["r.jsonl".into()], std::path::Path::new("/r")).join(" ");
-    assert!(
-        words.contains("--epochs 20") && words.contains("--warmup 0") && !words.contains("--held-out"),
-        "{words}"
-    );
+    assert!(words.contains("--steps 20") && !words.contains("--held-out"), "{words}");
 }
 
 #[test]

@@ -228,9 +228,12 @@ fn inspecting_a_pair_reveals_it() {
     desk.stage.play();
     desk.press("g i");
     assert_eq!(desk.stage.state.screen, Screen::Inspect);
-    assert!(desk.mine(0).unwrap().revealed);
+    assert_eq!(desk.mine(0), None, "looking is no draft");
     desk.press("J g l");
     assert_eq!((desk.stage.state.screen, desk.at()), (Screen::Label, 1));
+    desk.press("K 1 1 J 1").save();
+    let revealed = |at| desk.mine(at).unwrap().revealed;
+    assert_eq!([revealed(0), revealed(1), revealed(3)], [true, true, false]);
 }
 
 #[test]
@@ -574,10 +577,10 @@ fn what_was_labelled_is_what_the_train_dialog_offers() {
                 text.lines().find_map(|line| line.split_once(name)).unwrap_or_else(|| panic!("{text}"));
             line.1.split_whitespace().next().unwrap().to_owned()
         };
-        [words(" rows  "), words(" held out  "), words(" epochs  ")]
+        [words(" rows  "), words(" held out  "), words(" steps  ")]
     };
     let mut none = Desk::open("ana", Vec::new());
-    assert_eq!(rows(&mut none)[1..], ["0.1", "1"]);
+    assert_eq!(rows(&mut none)[1..], ["0.1", "│"]);
     let mut some = Desk::open("ana", Vec::new());
     some.press("1 2").save();
     assert_eq!(rows(&mut some), ["labels", "0", "20"]);

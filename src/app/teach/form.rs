@@ -5,6 +5,15 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Prompt;
 
+/// Fewer labels are all learned from: a tenth of them would say nothing.
+const FEW_LABELS: usize = 100;
+/// Pairs of a step, in every recipe.
+const BATCH: usize = 16;
+/// Steps after which labels show in the demo model, and after which a handful of them is learned by heart.
+const DEMO_STEPS: (usize, usize) = (40, 20);
+/// A handful.
+const HANDFUL: usize = 20;
+
 /// Settings of the dialog, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -211,6 +220,27 @@ impl Form {
             .map(str::to_owned)
             .collect();
         Self { field: Field::Recipe, values, from: None, picked: None, places: Vec::new(), planned: None }
+    }
+
+    /// Settings under which so many labels show: a pass over a few would be a step or two, and of a few none is held out.
+    /// The demo is small and takes a higher rate; half of each batch are its own stories, so that it forgets nothing
+    /// (`models/teach.md` has what comes of it).
+    pub fn suit_labels(&mut self, labels: usize) {
+        let few = (1..FEW_LABELS).contains(&labels);
+        if few {
+            self.set(Field::HeldOut, "0");
+        }
+        if self.get(Field::Model) == "demo" {
+            self.set(Field::Rate, "2e-3");
+            let least = if labels < HANDFUL { DEMO_STEPS.1 } else { DEMO_STEPS.0 };
+            self.set(Field::Steps, &labels.div_ceil(BATCH / 2).max(least).to_string());
+            self.set(Field::More, "--replay stories:400");
+        } else if few {
+            self.set(Field::Epochs, "20");
+            // The first step of a warm-up is made at a rate of 0, as in Composer and in Hugging Face's schedules: of a
+            // handful of steps none is to be wasted so.
+            self.set(Field::More, "--warmup 0");
+        }
     }
 
     /// As a run was started, under another name.
@@ -492,6 +522,24 @@ mod tests {
         );
         let clone = Form::cloned(&words, Path::new("/runs/first"), "first");
         assert_eq!(clone.words(&["rows.jsonl".into()], Path::new("/runs/first")), words);
+    }
+
+    #[test]
+    fn labels_bring_settings_under_which_they_show() {
+        let words = |model: &str, labels| {
+            let mut form = Form::new(model, "labels", "first");
+            form.suit_labels(labels);
+            form.words(&["l".into()], Path::new("/r")).get(7..).unwrap().join(" ")
+        };
+        let rest = "--device auto --wait-for-device";
+        let demo = format!("--lr 2e-3 {rest} --replay stories:400");
+        assert_eq!(words("demo", 10), format!("--out /r --lora 16 --epochs 1 --steps 20 {demo}"));
+        assert_eq!(words("demo", 50), format!("--out /r --lora 16 --epochs 1 --steps 40 {demo}"));
+        assert_eq!(
+            words("demo", 800),
+            format!("--out /r --lora 16 --held-out 0.1 --epochs 1 --steps 100 {demo}")
+        );
+        assert_eq!(words("mine", 10), format!("--out /r --lora 16 --epochs 20 {rest}"));
     }
 
     #[test]

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use super::batch;
-use crate::app::{
-    Action, DataPane, Effect, Example, Layer, Line as Typed, LineFor, Page, Screen, State, Typing,
-};
-use crate::browse::{Ask, BINS, Column, Export, Filter, For, Query};
+use crate::app::{Action, DataPane, Effect, Layer, Line as Typed, LineFor, Page, Screen, State, Typing};
+use crate::browse::{Ask, BINS, Column, Export, Filter, For, Index, Query};
 
 /// Lines of a page step.
 const PAGE: usize = 10;
@@ -22,9 +20,7 @@ fn ask(ask: Ask) -> Effect {
 /// Opens the screen.
 pub(super) fn show(state: &mut State) -> Vec<Effect> {
     let Some(index) = &state.data.index else {
-        state.note = Some(
-            "no rows to browse yet: open files, `outloud FILE...` (standard input is read only once)".into(),
-        );
+        state.note = Some("no rows to browse yet: open files, `outloud FILE...`".into());
         return Vec::new();
     };
     let stopped = index.stopped;
@@ -32,10 +28,34 @@ pub(super) fn show(state: &mut State) -> Vec<Effect> {
     state.screen = Screen::Data;
     let mut effects = labels(state);
     effects.extend(marks(state));
+    let told = &state.data.query;
+    let sorted = told.sort.as_ref().is_some_and(|(column, _)| is_figure(column));
+    let filtered = told.filter.as_ref().is_some_and(|filter| filter.columns().into_iter().any(is_figure));
+    if (sorted || filtered) && state.desk.hides_some() {
+        state.note = Some("all rows, as they come: ".to_owned() + HIDDEN);
+        effects.extend(query(state, Query::default()));
+    }
     if stopped {
         effects.push(ask(Ask::Resume));
     }
     effects
+}
+
+/// Why rewards are not shown.
+pub(super) const HIDDEN: &str =
+    "rewards are hidden while pairs wait for your label; R shows them, and labels after it say so";
+
+fn is_figure(column: &Column) -> bool {
+    matches!(column, Column::Reward | Column::Margin)
+}
+
+/// Shows the rewards of pairs that wait for a label; what is seen of them is recorded.
+fn reveal(state: &mut State) {
+    state.note = Some(match state.desk.hides_some() {
+        true => "rewards are shown: labels of pairs seen here say that you knew them".into(),
+        false => "nothing is hidden".into(),
+    });
+    state.desk.unmasked = true;
 }
 
 /// Rewards of takes that came from elsewhere than the engine.
@@ -59,13 +79,11 @@ pub(super) fn mark(state: &mut State, number: u32) -> Option<Effect> {
 fn labels(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (number, at) in &state.data.examples {
-        let pair = state.examples.get(*at).is_some_and(Example::is_pair);
-        let choice = state.desk.mine(*at).and_then(|label| label.choice);
-        let word = choice.map(|choice| match (pair, crate::label::choices::words(choice)) {
-            (false, "chosen" | "chosen-much") => "good",
-            (false, "rejected" | "rejected-much") => "bad",
-            (_, word) => word,
-        });
+        // Of a row of many answers there is no one label.
+        let pairs = state.desk.pairs_of(*at);
+        let at = pairs.first().copied().filter(|_| pairs.len() == 1).unwrap_or(*at);
+        let choice = state.desk.mine(at).and_then(|label| label.choice);
+        let word = choice.and_then(|choice| Some(state.examples.get(at)?.choice_words(choice)));
         if state.data.labels.get(number).copied() != word {
             match word {
                 Some(word) => state.data.labels.insert(*number, word),
@@ -176,6 +194,7 @@ pub(super) fn act(state: &mut State, action: Action, count: Option<usize>) -> Op
             let before = None;
             state.layers.push(Layer::Search(Typing { query: String::new(), before }));
         }
+        Action::Reveal => reveal(state),
         Action::Cancel => return Some(cancel(state)),
         _ => return None,
     }
@@ -206,7 +225,7 @@ fn to(state: &mut State, place: usize) {
     match data.pane {
         DataPane::Table => data.at = place.min(data.len().saturating_sub(1)),
         DataPane::Bad => {
-            let count = data.index.as_ref().map_or(0, |index| index.bad);
+            let count = data.index.as_ref().map_or(0, Index::notes);
             data.bad_at = place.min(count.saturating_sub(1));
         }
         DataPane::Rewards | DataPane::Margins => data.bin = place.min(BINS - 1),
@@ -262,8 +281,14 @@ fn open(state: &mut State) -> Vec<Effect> {
     if data.pane == DataPane::Bad {
         let line = data.bad_at.checked_sub(data.bad.0).and_then(|at| data.bad.1.get(at));
         if let Some((place, reason)) = line {
-            state.layers.push(Layer::Detail(Page::new("Bad row", format!("{place}\n\n{reason}"))));
+            let bad = data.index.as_ref().map_or(0, |index| index.bad);
+            let title = if data.bad_at < bad { "Bad row" } else { "Repeated id" };
+            state.layers.push(Layer::Detail(Page::new(title, format!("{place}\n\n{reason}"))));
         }
+        return Vec::new();
+    }
+    if data.pane != DataPane::Table && state.desk.hides_some() {
+        state.note = Some(HIDDEN.into());
         return Vec::new();
     }
     match under_cursor(state) {
@@ -277,6 +302,10 @@ fn open(state: &mut State) -> Vec<Effect> {
 
 /// To the answer farthest from the line, or the next one in rank.
 fn outlier(state: &mut State, next: bool) {
+    if state.desk.hides_some() {
+        state.note = Some(HIDDEN.into());
+        return;
+    }
     let data = &mut state.data;
     let points = &data.summary.points;
     if points.is_empty() {
@@ -325,6 +354,10 @@ pub(super) fn add_column(state: &mut State, picked: usize) {
 fn sort(state: &mut State) -> Vec<Effect> {
     let data = &state.data;
     let Some(column) = data.columns.get(data.column).cloned() else { return Vec::new() };
+    if is_figure(&column) && state.desk.hides_some() {
+        state.note = Some(HIDDEN.into());
+        return Vec::new();
+    }
     let sort = match &data.query.sort {
         Some((by, false)) if *by == column => Some((column, true)),
         Some((by, true)) if *by == column => None,
@@ -344,6 +377,12 @@ pub(super) fn filter(state: &mut State, text: &str) -> Vec<Effect> {
             return Vec::new();
         }
     };
+    if filter.as_ref().is_some_and(|filter| filter.columns().into_iter().any(is_figure))
+        && state.desk.hides_some()
+    {
+        state.note = Some(HIDDEN.into());
+        return Vec::new();
+    }
     let query = Query { filter, ..state.data.query.clone() };
     query_from_start(state, query)
 }
@@ -498,7 +537,7 @@ pub(super) fn want(state: &mut State) -> Vec<Effect> {
             effects.push(ask(Ask::Lines(missing, files.collect())));
         }
     }
-    let bad = data.index.as_ref().map_or(0, |index| index.bad);
+    let bad = data.index.as_ref().map_or(0, Index::notes);
     if data.pane == DataPane::Bad && bad > 0 {
         let from = (data.bad_at / BLOCK * BLOCK).saturating_sub(AROUND);
         let count = (data.bad_at / BLOCK * BLOCK + BLOCK + AROUND).min(bad) - from;

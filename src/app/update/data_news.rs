@@ -14,6 +14,10 @@ pub(super) fn news(state: &mut State, news: News) -> Vec<Effect> {
             {
                 state.note = Some(error.clone());
             }
+            // Bad rows stand before repeated ids: the places of these move.
+            if data.index.as_ref().is_some_and(|i| i.repeats > 0 && i.notes() != index.notes()) {
+                data.bad = (0, Vec::new());
+            }
             data.index = Some(index);
         }
         News::Lines(lines) => data.lines.extend(lines),

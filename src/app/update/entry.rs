@@ -135,6 +135,7 @@ pub(super) fn submit(state: &mut State) -> Vec<Effect> {
         hint: None,
         extra: Arc::default(),
         fault: None,
+        open: false,
     });
     super::act::select(state, state.examples.len() - 1);
     state.layers.pop();

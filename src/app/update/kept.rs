@@ -142,6 +142,7 @@ fn typed(id: &str, kept: &session::Example) -> Example {
         hint: None,
         extra: std::sync::Arc::default(),
         fault: None,
+        open: false,
     }
 }
 

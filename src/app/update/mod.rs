@@ -40,6 +40,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         effects.push(Effect::Keep(id, change));
     }
+    effects.extend(label::see(state));
     label::look(state);
     effects.extend(data::want(state));
     effects

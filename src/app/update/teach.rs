@@ -329,6 +329,7 @@ fn open_row(state: &mut State) -> Vec<Effect> {
         origin: Origin::File,
         hint: None,
         fault: None,
+        open: false,
         extra: Default::default(),
     };
     let (base, result) = (run.base.clone(), run.result());

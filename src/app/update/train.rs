@@ -5,10 +5,6 @@ use crate::app::teach::{Ask, CHOSEN, Field, Form, Picked, Plan};
 use crate::app::{Action, Code, Effect, Key, Layer, Screen, Side, State};
 use crate::engine::ModelSource;
 
-/// Of fewer labels none is held out unless asked for, there would be next to nothing on that side; and one pass over them
-/// would be a step or two.
-const FEW_LABELS: usize = 30;
-
 /// A name no run has yet.
 fn fresh_name(state: &State, base: &str) -> String {
     let taken = |name: &str| {
@@ -46,23 +42,13 @@ fn fresh(state: &State) -> Form {
     };
     let mut form = Form::new(&model, data, &name);
     if labelled > 0 {
-        few(&mut form, labelled);
+        form.suit_labels(labelled);
     }
     form
 }
 
 fn files(state: &State) -> String {
     state.teach.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
-}
-
-/// Settings under which a few rows show a difference. The first step of a warm-up is made at a rate of 0, as in Composer and in
-/// Hugging Face's schedules: of a handful of steps none is to be wasted so.
-fn few(form: &mut Form, rows: usize) {
-    if rows < FEW_LABELS {
-        form.set(Field::HeldOut, "0");
-        form.set(Field::Epochs, "20");
-        form.set(Field::More, "--warmup 0");
-    }
 }
 
 /// Opens it on the rows chosen on the Data screen, or on those that are shown, or on the labels of the pairs marked on the Label
@@ -85,7 +71,7 @@ pub(super) fn open_chosen(state: &mut State) -> Vec<Effect> {
     let mut form = fresh(state);
     form.set(Field::Data, data);
     if let Some(picked) = &picked {
-        few(&mut form, picked.len());
+        form.suit_labels(picked.len());
     }
     form.picked = picked;
     push_form(state, form)

@@ -7,15 +7,13 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::simd::{Dots, Lanes, dispatch, pack, width};
+use super::simd::{Dots, Lanes, ROWS, dispatch, pack, width};
 use crate::model::ops::kernel::{Mat, product};
 
-/// Up to this many rows dot products are fastest.
-const FEW_ROWS: usize = 12;
 /// Up to this many rows, rows in lanes are faster than packing the weights for gemm.
 const SOME_ROWS: usize = 448;
 /// So many rows beyond full vectors are cheaper as dot products, where rows are at least [`LONG`].
-const REST: usize = 10;
+const REST: usize = 8;
 const LONG: usize = 256;
 /// A task reads at least this many weights (256 KiB).
 const TASK: usize = 1 << 16;
@@ -132,7 +130,7 @@ fn few_rows<const P: usize>(
 /// How many of the rows go into lanes; the others are few.
 fn in_lanes(n: usize, k: usize) -> usize {
     let rest = n % width().lanes;
-    if n <= FEW_ROWS {
+    if n <= ROWS {
         0
     } else if k >= LONG && rest <= REST {
         n - rest

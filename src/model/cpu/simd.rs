@@ -22,6 +22,8 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
 }
 
 /// Calls `put(j, i, x_i . w_j)` for all rows of `x` (`[n, k]`) and `w` (`[_, k]`); meant for few rows of `x`.
+///
+/// The weights are read from front to back: so memory gives them half as fast again as several rows at a time.
 pub(super) struct Dots<'a, F> {
     pub x: &'a [f32],
     pub w: &'a [f32],
@@ -29,75 +31,65 @@ pub(super) struct Dots<'a, F> {
     pub put: F,
 }
 
+/// So many rows of `x` are multiplied in one reading of the weights.
+pub(super) const ROWS: usize = 5;
+
 impl<F: FnMut(usize, usize, f32)> WithSimd for Dots<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Sixteen sums need as many registers.
-        if S::F32_LANES < 16 { self.run::<S, 2>(simd) } else { self.run::<S, 4>(simd) }
-    }
-}
-
-impl<F: FnMut(usize, usize, f32)> Dots<'_, F> {
-    /// `A` rows of `w` at a time against four of `x`.
-    #[inline(always)]
-    fn run<S: Simd, const A: usize>(self, simd: S) {
         let Self { x, w, k, mut put } = self;
-        if x.len() <= 2 * k {
-            for (block, w) in w.chunks(4 * k).enumerate() {
-                let mut put = |j: usize, i: usize, dot: f32| put(4 * block + j, i, dot);
-                if x.len() == k {
-                    dots::<S, 4, 1>(simd, w, x, k, &mut put);
-                } else {
-                    dots::<S, 4, 2>(simd, w, x, k, &mut put);
-                }
-            }
-            return;
-        }
-        for (w_block, w) in w.chunks(A * k).enumerate() {
-            for (x_block, x) in x.chunks(4 * k).enumerate() {
-                let mut put = |j: usize, i: usize, dot: f32| put(A * w_block + j, 4 * x_block + i, dot);
-                match x.len() / k {
-                    1 => dots::<S, A, 1>(simd, w, x, k, &mut put),
-                    2 => dots::<S, A, 2>(simd, w, x, k, &mut put),
-                    _ => dots::<S, A, 4>(simd, w, x, k, &mut put),
-                }
+        let rows = x.len() / k;
+        let part = rows.div_ceil(rows.div_ceil(ROWS).max(1)).max(1);
+        for (block, x) in x.chunks(part * k).enumerate() {
+            let put = |j: usize, i: usize, dot: f32| put(j, block * part + i, dot);
+            match x.len() / k {
+                1 => dots::<S, 1, 4>(simd, x, w, k, put),
+                2 => dots::<S, 2, 4>(simd, x, w, k, put),
+                3 => dots::<S, 3, 2>(simd, x, w, k, put),
+                4 => dots::<S, 4, 2>(simd, x, w, k, put),
+                _ => dots::<S, ROWS, 2>(simd, x, w, k, put),
             }
         }
     }
 }
 
-/// All products of one to `A` rows of `w` and one to `B` rows of `x`.
+/// All products of `B` rows of `x` with those of `w`, in `U` sums each.
 #[inline(always)]
 #[allow(clippy::indexing_slicing, reason = "rows have k numbers; the rest is constant")]
-fn dots<S: Simd, const A: usize, const B: usize>(
+fn dots<S: Simd, const B: usize, const U: usize>(
     simd: S,
-    w: &[f32],
     x: &[f32],
+    w: &[f32],
     k: usize,
-    put: &mut impl FnMut(usize, usize, f32),
+    mut put: impl FnMut(usize, usize, f32),
 ) {
-    let (w_rows, x_rows) = (w.len() / k, x.len() / k);
-    // Missing rows repeat the last one.
-    let w: [&[f32]; A] = std::array::from_fn(|j| &w[j.min(w_rows - 1) * k..][..k]);
-    let x: [&[f32]; B] = std::array::from_fn(|i| &x[i.min(x_rows - 1) * k..][..k]);
-    let vectors = S::as_simd_f32s(w[0]).0.len();
-    let ws = w.map(|row| &S::as_simd_f32s(row).0[..vectors]);
-    let xs = x.map(|row| &S::as_simd_f32s(row).0[..vectors]);
-    let mut sums = [[simd.splat_f32s(0.0); B]; A];
-    for p in 0..vectors {
-        for j in 0..A {
-            for i in 0..B {
-                sums[j][i] = simd.mul_add_e_f32s(ws[j][p], xs[i][p], sums[j][i]);
+    let x: [&[f32]; B] = std::array::from_fn(|i| &x[i * k..][..k]);
+    let xs = x.map(|row| S::as_simd_f32s(row).0.as_chunks::<U>());
+    let (blocks, vectors) = (xs[0].0.len(), xs[0].1.len());
+    let tail = (blocks * U + vectors) * S::F32_LANES;
+    let xs = xs.map(|(row, rest)| (&row[..blocks], &rest[..vectors]));
+    for (j, w) in w.chunks_exact(k).enumerate() {
+        let (ws, ws_rest) = S::as_simd_f32s(w).0.as_chunks::<U>();
+        let (ws, ws_rest) = (&ws[..blocks], &ws_rest[..vectors]);
+        let mut sums = [[simd.splat_f32s(0.0); B]; U];
+        for (p, w) in ws.iter().enumerate() {
+            for u in 0..U {
+                for i in 0..B {
+                    sums[u][i] = simd.mul_add_e_f32s(w[u], xs[i].0[p][u], sums[u][i]);
+                }
             }
         }
-    }
-    let tail = vectors * S::F32_LANES;
-    for j in 0..A.min(w_rows) {
-        for i in 0..B.min(x_rows) {
-            let rest: f32 = w[j][tail..].iter().zip(&x[i][tail..]).map(|(w, x)| w * x).sum();
-            put(j, i, simd.reduce_sum_f32s(sums[j][i]) + rest);
+        for (p, w) in ws_rest.iter().enumerate() {
+            for i in 0..B {
+                sums[0][i] = simd.mul_add_e_f32s(*w, xs[i].1[p], sums[0][i]);
+            }
+        }
+        for i in 0..B {
+            let rest: f32 = w[tail..].iter().zip(&x[i][tail..]).map(|(w, x)| w * x).sum();
+            let sum = sums.iter().skip(1).fold(sums[0][i], |sum, more| simd.add_f32s(sum, more[i]));
+            put(j, i, simd.reduce_sum_f32s(sum) + rest);
         }
     }
 }
@@ -164,38 +156,52 @@ impl WithSimd for Lanes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        if vectors::<S>() == 2 { self.run::<S, 4, 2>(simd) } else { self.run::<S, 6, 4>(simd) }
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let panel = vectors::<S>() * S::F32_LANES;
+        // One panel is read from the second cache in any case: longer pieces of the weights come faster from memory.
+        let columns = if self.n <= panel { COLUMNS * 4 } else { COLUMNS };
+        for from in (0..self.k).step_by(columns) {
+            let columns = from..(from + columns).min(self.k);
+            for (first, x) in (0..self.n).step_by(panel).zip(self.x.chunks(panel * self.k)) {
+                let count = panel.min(self.n - first);
+                let part = Part { x, rows: first..first + count, columns: columns.clone() };
+                // As many rows of weights as there are registers for their sums.
+                match (vectors::<S>(), count.div_ceil(S::F32_LANES)) {
+                    (2, 1) => self.run::<S, 8, 2, 1>(simd, part),
+                    (2, _) => self.run::<S, 4, 2, 2>(simd, part),
+                    (_, 1) => self.run::<S, 8, 4, 1>(simd, part),
+                    (_, 2) => self.run::<S, 8, 4, 2>(simd, part),
+                    (_, 3) => self.run::<S, 6, 4, 3>(simd, part),
+                    _ => self.run::<S, 6, 4, 4>(simd, part),
+                }
+            }
+        }
     }
 }
 
+/// A panel's rows and the columns of them that are multiplied.
+struct Part<'a> {
+    x: &'a [f32],
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+}
+
 impl Lanes<'_> {
-    /// `J` rows of `w` at a time, as many as there are registers for, times panels of `P` vectors.
+    /// `J` rows of `w` at a time with the first `V` of a panel's `P` vectors.
     #[inline(always)]
-    fn run<S: Simd, const J: usize, const P: usize>(self, simd: S) {
-        let Self { x, n, w, k, y, stride } = self;
-        let panel = P * S::F32_LANES;
-        for from in (0..k).step_by(COLUMNS) {
-            let columns = from..(from + COLUMNS).min(k);
-            for (first, x) in (0..n).step_by(panel).zip(x.chunks(panel * k)) {
-                let x = S::as_simd_f32s(x).0.as_chunks::<P>().0;
-                let x = x.get(columns.clone()).unwrap_or_default();
-                let count = panel.min(n - first);
-                for (w, y) in w.chunks(J * k).zip(y.chunks_mut(J * stride)) {
-                    let last = w.len() / k - 1;
-                    let w: [&[f32]; J] = std::array::from_fn(|j| {
-                        let row = j.min(last) * k;
-                        w.get(row + columns.start..row + columns.end).unwrap_or_default()
-                    });
-                    let place = Place { y, stride, columns: first..first + count, add: from > 0 };
-                    match count.div_ceil(S::F32_LANES) {
-                        1 => place.store(simd, tile::<S, J, P, 1>(simd, w, x)),
-                        2 => place.store(simd, tile::<S, J, P, 2>(simd, w, x)),
-                        3 => place.store(simd, tile::<S, J, P, 3>(simd, w, x)),
-                        _ => place.store(simd, tile::<S, J, P, 4>(simd, w, x)),
-                    }
-                }
-            }
+    fn run<S: Simd, const J: usize, const P: usize, const V: usize>(&mut self, simd: S, part: Part<'_>) {
+        let Part { x, rows, columns } = part;
+        let (k, stride) = (self.k, self.stride);
+        let x = S::as_simd_f32s(x).0.as_chunks::<P>().0;
+        let x = x.get(columns.clone()).unwrap_or_default();
+        for (w, y) in self.w.chunks(J * k).zip(self.y.chunks_mut(J * stride)) {
+            let last = w.len() / k - 1;
+            let w: [&[f32]; J] = std::array::from_fn(|j| {
+                let row = j.min(last) * k;
+                w.get(row + columns.start..row + columns.end).unwrap_or_default()
+            });
+            let place = Place { y, stride, columns: rows.clone(), add: columns.start > 0 };
+            place.store(simd, tile::<S, J, P, V>(simd, w, x));
         }
     }
 }

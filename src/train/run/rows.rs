@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Job;
 use super::identity::DataId;
 use crate::checkpoint::Prompt;
+use crate::data::Map;
 use crate::train::collate::{Collator, PairRows, Row};
 use crate::train::config::Config;
 use crate::train::data::{Data, Pair};
@@ -62,8 +63,9 @@ impl Sources {
     /// As [`Data::read`]; [`Error::Invalid`] when a prompt that is held out is also learned from, or nothing is left.
     pub fn read(job: &Job) -> Result<Self> {
         let config = &job.config;
-        let mut data = Data::read(&job.data, config.method)?;
-        let read = |files: &[std::path::PathBuf]| Data::read(files, config.method);
+        let map = Map::parse(&config.map)?;
+        let read = |files: &[std::path::PathBuf]| Data::read(files, config.method, &map);
+        let mut data = read(&job.data)?;
         let valid = if job.valid.is_empty() { None } else { Some(read(&job.valid)?) };
         let replay = config.replay.as_ref().map(|r| read(std::slice::from_ref(&r.file))).transpose()?;
         let mut held = valid.as_ref().map(|v| v.pairs.clone()).unwrap_or_default();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Places;
 use super::child::Child;
 use super::look::launch_of;
-use super::rows::{here, rows, stories, text};
+use super::rows::{here, stories, text, words};
 use crate::app::teach::{Comparison, Field, Form, News, Run, Set};
 use crate::checkpoint::Prompt;
 use crate::data::{self, PairRow};
@@ -33,7 +33,7 @@ pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
     if run.exists() {
         return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
     }
-    let args = form.words(&rows(form, places)?, &run);
+    let args = words(form, &run, places)?;
     let launcher = form.get(Field::Launcher).to_owned();
     let set = form.set_values().map_err(Error::Usage)?;
     begin(Launch { args, cwd: here()?, launcher, set, job: None }, places)
@@ -81,7 +81,7 @@ impl Planning {
             // Each of its two runs takes about what one of them does.
             form.set(Field::Recipe, "cloud");
         }
-        let mut words = form.words(&rows(&form, places)?, &out);
+        let mut words = words(&form, &out, places)?;
         words.push("--dry-run".into());
         Ok(Self(Child::start(&words, &here()?)?))
     }
@@ -117,7 +117,7 @@ impl Judging {
         crate::disk::create_dir(&folder)?;
         let mut prompts = HashSet::new();
         let (mut learned, mut held) = (Vec::new(), Vec::new());
-        for row in run.data.iter().map(|file| pairs(file)).collect::<Result<Vec<_>>>()?.concat() {
+        for row in run.data.iter().map(|file| pairs(file, places)).collect::<Result<Vec<_>>>()?.concat() {
             let prompt: Option<Prompt> =
                 row.get("prompt").and_then(|p| serde_json::from_value(p.clone()).ok());
             prompts.insert(row.get("prompt").map(Value::to_string).unwrap_or_default());
@@ -135,7 +135,7 @@ impl Judging {
             let new = |row: &Map<String, Value>| {
                 !prompts.contains(&row.get("prompt").map(Value::to_string).unwrap_or_default())
             };
-            untouched.extend(pairs(file).unwrap_or_default().into_iter().filter(new));
+            untouched.extend(pairs(file, places).unwrap_or_default().into_iter().filter(new));
         }
         let (mut names, mut files, mut total) = (Vec::new(), Vec::new(), 0);
         for (name, rows) in [("held out", held), ("untouched", untouched), ("learned from", learned)] {
@@ -201,7 +201,7 @@ impl Judging {
             })?;
             let file = self.folder.join(format!("{at}-rows.jsonl"));
             let mut texts = HashMap::new();
-            for row in pairs(&file)? {
+            for PairRow { row, .. } in data::pairs(&file, data::Options::default())?.rows {
                 let prompt = row.get("prompt").and_then(|p| serde_json::from_value::<Prompt>(p.clone()).ok());
                 if let (Some(id), Some(prompt)) = (row.get("id"), prompt) {
                     let answer = |side: &str| row.get(side).map(answer).unwrap_or_default();
@@ -233,8 +233,8 @@ fn answer(value: &Value) -> String {
 }
 
 /// The pairs of a file in any format, each with its place; rows that are none are left out.
-fn pairs(file: &Path) -> Result<Vec<Map<String, Value>>> {
-    let rows = data::pairs(file)?.rows.into_iter().map(|PairRow { place, mut row }| {
+fn pairs(file: &Path, places: &Places) -> Result<Vec<Map<String, Value>>> {
+    let rows = data::pairs(file, places.options()?)?.rows.into_iter().map(|PairRow { place, mut row }| {
         row.insert(data::PLACE.into(), place.into());
         row
     });

@@ -34,11 +34,18 @@ pub(super) struct Places {
     pub session: PathBuf,
     /// Opened files.
     pub files: Vec<PathBuf>,
+    /// What their columns mean, as `--map` takes it.
+    pub map: String,
     /// Launchers of the user's.
     pub launchers: Option<PathBuf>,
 }
 
 impl Places {
+    /// How the opened files are read.
+    fn options(&self) -> Result<crate::data::Options> {
+        Ok(crate::data::Options { map: crate::data::Map::parse(&self.map)?, ..Default::default() })
+    }
+
     fn runs(&self) -> PathBuf {
         self.session.join("runs")
     }

@@ -11,18 +11,13 @@ use crate::session::Digest;
 use crate::{Error, Result, disk};
 
 /// The files of rows that a form names; those that have to be made are made.
-pub(super) fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
+fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
     let folder = places.runs().join("rows");
     let cwd = here()?;
     let mut files = Vec::new();
     for word in form.get(Field::Data).split_whitespace() {
-        let file = match word.strip_prefix("stories:") {
-            Some(count) => {
-                let count: u32 = count.parse().map_err(|_other| {
-                    Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200"))
-                })?;
-                stories(&folder.join(format!("stories-{count}.jsonl")), "train", "2026", count)?
-            }
+        let file = match named_stories(word, places)? {
+            Some(file) => file,
             None if word == "labels" => labels(form, places, &folder)?,
             None if word == CHOSEN => chosen(form, places, &folder)?,
             None => cwd.join(word),
@@ -30,6 +25,26 @@ pub(super) fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
         files.push(file);
     }
     Ok(files)
+}
+
+/// The file of `stories:N`; `None` for another word.
+fn named_stories(word: &str, places: &Places) -> Result<Option<PathBuf>> {
+    let Some(count) = word.strip_prefix("stories:") else { return Ok(None) };
+    let count: u32 = count
+        .parse()
+        .map_err(|_other| Error::Usage(format!("rows `{word}`: expected stories:N, such as stories:200")))?;
+    stories(&places.runs().join("rows").join(format!("stories-{count}.jsonl")), "train", "2026", count)
+        .map(Some)
+}
+
+/// The words of `outloud train` for a form; the files it names are made.
+pub(super) fn words(form: &Form, out: &Path, places: &Places) -> Result<Vec<String>> {
+    let mut words = form.words(&rows(form, places)?, out);
+    if !places.map.is_empty() {
+        words.extend(["--map".to_owned(), places.map.clone()]);
+    }
+    let named = |word: String| Ok(named_stories(&word, places)?.map_or(word, |file| text(&file)));
+    words.into_iter().map(named).collect()
 }
 
 /// A file of stories, made unless it is there.
@@ -101,7 +116,7 @@ fn copied(rows: &[u32], places: &Places, folder: &Path) -> Result<Vec<u8>> {
     } else {
         places.files.clone()
     };
-    let mut all = Dataset::open(files.into_iter().map(Source::from_path).collect(), Options::default());
+    let mut all = Dataset::open(files.into_iter().map(Source::from_path).collect(), places.options()?);
     all.index_all(|_| false);
     let mut lines = Vec::new();
     for row in rows {
@@ -115,7 +130,7 @@ fn copied(rows: &[u32], places: &Places, folder: &Path) -> Result<Vec<u8>> {
 /// Of the labels those of some pairs.
 fn labelled(file: &Path, pairs: &[(Prompt, [String; 2])]) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
-    for data::PairRow { row, .. } in data::pairs(file)?.rows {
+    for data::PairRow { row, .. } in data::pairs(file, Options::default())?.rows {
         let prompt = row.get("prompt").and_then(|p| serde_json::from_value::<Prompt>(p.clone()).ok());
         let [a, b] =
             ["chosen", "rejected"].map(|side| row.get(side).and_then(|v| v.as_str()).unwrap_or_default());

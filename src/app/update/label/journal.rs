@@ -1,7 +1,12 @@
 //! What the session tells: who works here, what everybody has said, under which name it knows a take.
 
+use std::collections::BTreeSet;
+
 use super::{begin, place, write};
+use crate::app::desk::is_label_step;
 use crate::app::ledger::side_index;
+use crate::app::rivals::rivals;
+use crate::app::update::kept;
 use crate::app::{Effect, Keeping, Screen, State, TakeId};
 use crate::session::{Entry, Event, EventId, Pen, Progress, Review};
 
@@ -13,6 +18,8 @@ pub(in crate::app::update) fn session(state: &mut State, pen: Pen) {
 
 /// Events came: of others, own ones that are saved, or all there were.
 pub(in crate::app::update) fn journal(state: &mut State, entries: Vec<Entry>, all: bool) -> Vec<Effect> {
+    let mine = |entry: &Entry| entry.by == state.desk.by() && is_label_step(&entry.event);
+    state.desk.labelling |= entries.iter().any(mine);
     if state.desk.book.insert(entries) > 0 {
         state.desk.stale = true;
     }
@@ -32,9 +39,11 @@ pub(in crate::app::update) fn examples(state: &mut State) {
     if state.desk.pen.is_none() {
         return;
     }
+    let made = pair_up(state);
     let from = state.desk.digests.len();
     for (index, example) in state.examples.iter().enumerate().skip(from) {
-        let digest = example.fault.is_none().then(|| example.kept().object().digest);
+        let whole = example.fault.is_none() && !state.desk.rivals.contains_key(&index);
+        let digest = whole.then(|| example.kept().object().digest);
         if let Some(digest) = &digest
             && !state.desk.places.contains_key(digest)
         {
@@ -45,9 +54,41 @@ pub(in crate::app::update) fn examples(state: &mut State) {
         }
         state.desk.digests.push(digest);
     }
+    if let Some(made) = made {
+        kept::fit(state, made);
+    }
     if from == 0 && !state.examples.is_empty() && state.screen == Screen::Label && state.desk.read {
         begin(state, None);
     }
+}
+
+/// Makes pairs of single answers to one prompt, which stand for them in the queue; the first one that is new.
+fn pair_up(state: &mut State) -> Option<usize> {
+    if !state.desk.labelling {
+        return None;
+    }
+    let first = state.examples.len();
+    let found = rivals(&state.examples, state.desk.paired);
+    for ((pair, of), at) in found.into_iter().zip(first..) {
+        state.examples.push(pair);
+        for single in of {
+            state.desk.rivals.entry(single).or_default().push(at);
+            if let Some(digest) = state.desk.digests.get_mut(single) {
+                *digest = None;
+            }
+        }
+    }
+    let desk = &mut state.desk;
+    desk.paired = state.examples.len();
+    if desk.paired == first {
+        return None;
+    }
+    desk.queue.retain(|example| !desk.rivals.contains_key(example));
+    desk.places.retain(|_, example| !desk.rivals.contains_key(example));
+    // What was on the screen of an answer was so of its pairs.
+    let of = |seen: &BTreeSet<usize>| seen.iter().flat_map(|e| desk.pairs_of(*e)).collect();
+    (desk.seen, desk.untold) = (of(&desk.seen), of(&desk.untold));
+    Some(first)
 }
 
 /// The session's name of a take: the label takes it over, and its words are what to train on.

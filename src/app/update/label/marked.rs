@@ -24,6 +24,7 @@ pub(super) fn change(state: &mut State, what: &str, change: impl Fn(&mut Label))
         effects.extend(place(state, example));
         if let Some(mut label) = current(state, example) {
             change(&mut label);
+            label.revealed |= label.state == Progress::Submitted && state.desk.has_seen(example);
             events.push(Event::Label(Box::new(label)));
         }
     }

@@ -5,6 +5,7 @@ mod ahead;
 mod figures;
 mod journal;
 mod marked;
+mod seen;
 mod text;
 
 use super::act;
@@ -17,6 +18,7 @@ pub(super) use ahead::{ahead, scored};
 pub use figures::figure;
 pub(super) use figures::look;
 pub(super) use journal::{adopted, examples, journal, session};
+pub(super) use seen::see;
 pub(super) use text::{changed, edited, keep as keep_text, toggle_tag};
 
 /// Does what belongs to labels; `None` when the action is none of theirs.
@@ -42,7 +44,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
         (Action::Flag, _) => change(state, |label| label.flag = !label.flag),
         (Action::Tags, _) => open_tags(state, false),
         (Action::Note, _) => text::open_note(state),
-        (Action::Reveal, _) => reveal(state),
+        (Action::Reveal, _) if state.screen == Screen::Label => reveal(state),
         (Action::UndoLabel, _) => undo(state),
         (Action::RedoLabel, _) => redo(state),
         (Action::NextPair, _) => step_pair(state, 1),
@@ -103,9 +105,15 @@ pub(super) fn begin(state: &mut State, wanted: Option<usize>) {
     if !state.desk.read {
         return;
     }
+    state.desk.labelling = true;
     examples(state);
     requeue(state);
     let desk = &state.desk;
+    // Of an answer among several, the first of its pairs that waits.
+    let wanted = wanted.and_then(|wanted| {
+        let pairs = desk.pairs_of(wanted);
+        pairs.iter().copied().find(|pair| desk.is_open(*pair)).or_else(|| pairs.first().copied())
+    });
     let place = |wanted: &dyn Fn(usize) -> bool| desk.queue.iter().position(|e| wanted(*e));
     let draft = |e| desk.stand(e) == crate::app::Stand::Is(Progress::Draft);
     let at = place(&|e| Some(e) == wanted)
@@ -126,7 +134,9 @@ pub(super) fn resume(state: &mut State, wanted: Option<usize>) {
 fn requeue(state: &mut State) {
     let desk = &state.desk;
     let first = |e: &usize| desk.digest(*e).is_some_and(|d| desk.places.get(d) == Some(e));
-    let items: Vec<usize> = (0..state.examples.len()).filter(first).collect();
+    let mut items: Vec<usize> = (0..state.examples.len()).filter(first).collect();
+    // Pairs made of a row's answers stand where the row does.
+    items.sort_by_key(|e| state.examples.get(*e).and_then(|example| example.number).unwrap_or(usize::MAX));
     let column = match &desk.setup.order {
         Order::Stratified(column) => column.clone(),
         _ => String::new(),
@@ -192,14 +202,12 @@ fn pause(state: &mut State) {
     }
 }
 
-/// Leaves for Inspect, which shows everything of the pair: that counts as revealed.
+/// Leaves for Inspect, which shows everything of the pair.
 fn leave(state: &mut State) -> Option<Vec<Effect>> {
-    let open = state.desk.example().is_some_and(|e| state.desk.is_open(e));
-    let effects = if open { reveal(state) } else { Vec::new() };
     pause(state);
     state.note = None;
     state.screen = Screen::Inspect;
-    Some(effects)
+    Some(Vec::new())
 }
 
 fn step_pair(state: &mut State, by: isize) -> Vec<Effect> {
@@ -310,13 +318,20 @@ fn change(state: &mut State, change: impl FnOnce(&mut Label)) -> Vec<Effect> {
     }
 }
 
+/// Whether this annotator knows what the model holds of an example.
+fn knows(state: &State, example: usize) -> bool {
+    let shown = state.desk.example() == Some(example) && state.desk.shows_scores(example);
+    let before = state.desk.mine(example).is_some_and(|label| label.revealed);
+    shown || before || state.desk.has_seen(example)
+}
+
 /// The choice: it is given, and the next pair comes.
 fn choose(state: &mut State, given: Given) -> Vec<Effect> {
     let Some(example) = here(state) else { return Vec::new() };
     let Some(mut now) = current(state, example) else { return Vec::new() };
     now.state = Progress::Submitted;
     now.choice = Some(given.choice(&now.shown));
-    now.revealed = state.desk.shows_scores(example);
+    now.revealed = knows(state, example);
     now.adjudicates = state.desk.adjudicating;
     now.seconds = seconds(state, example);
     let effects = label(state, example, now);

@@ -22,15 +22,17 @@ const OTHER: usize = 1000;
 const REPLAY: usize = 400;
 
 /// Labels, seed of labels and training, whether critiques are corrected.
-const LESSONS: [(usize, u64, bool); 8] = [
+const LESSONS: [(usize, u64, bool); 10] = [
+    (10, 1, false),
+    (10, 2, false),
+    (10, 3, false),
     (50, 1, false),
     (50, 2, false),
     (50, 3, false),
-    (10, 1, false),
     (200, 1, false),
+    (200, 2, false),
+    (200, 3, false),
     (50, 1, true),
-    (200, 1, true),
-    (10, 2, false),
 ];
 
 fn name((count, seed, corrected): (usize, u64, bool)) -> String {
@@ -39,10 +41,8 @@ fn name((count, seed, corrected): (usize, u64, bool)) -> String {
 
 /// Makes what is missing of all, then prints the table.
 pub fn table(dir: &Path) {
-    prepare(dir);
-    let lessons: Vec<String> = LESSONS.map(name).into();
-    for lesson in &lessons {
-        one(dir, lesson);
+    for lesson in LESSONS.map(name) {
+        one(dir, &lesson);
     }
     print!("{}", report(dir));
 }
@@ -112,7 +112,7 @@ fn critiques(model: &str, rows: &Path, out: &Path) -> PathBuf {
 }
 
 /// The table of all lessons whose files are there.
-fn report(dir: &Path) -> String {
+pub fn report(dir: &Path) -> String {
     let mut out = String::from(
         "| labels | seed | critiques | kind: accuracy | kind: margin | change of margin | other: accuracy | change, points | p |\n\
          |---|---|---|---|---|---|---|---|---|\n",

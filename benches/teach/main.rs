@@ -1,5 +1,6 @@
 //! What labels do to the demo model: `cargo bench --bench teach` trains on ten labelled pairs beside a critique that streams;
-//! `cargo bench --bench teach -- labels DIR` makes the table of `models/teach.md` (an hour or more; goes on where it stopped).
+//! `cargo bench --bench teach -- labels DIR` makes the table of `models/teach.md` (an hour or more; goes on where it stopped);
+//! `labels DIR NAME` makes one of its rows (`labels-50-1`: fifty labels, seed 1), `labels DIR table` prints those there are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod beside;
@@ -17,6 +18,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["labels", dir] => labels::table(Path::new(dir)),
+        ["labels", dir, "table"] => print!("{}", labels::report(Path::new(dir))),
         ["labels", dir, only] => labels::one(Path::new(dir), only),
         _ => beside::time(),
     }

@@ -253,6 +253,12 @@ fn rows_from_a_pipe_can_be_browsed() {
         !before.contains(path) && std::fs::read(path).is_ok_and(|b| b.starts_with(b"{\"id\":\"r0\""))
     });
     assert_eq!(after, [] as [std::path::PathBuf; 0], "the copy has no name");
+    // Nothing is asked when no critique is under way.
+    terminal.wait_until("a finished critique", |t| {
+        let text = t.text();
+        text.contains(FINISHED) && !text.contains("re-encoded …") && !text.contains("re-encoded   …")
+    });
+    terminal.settle();
     terminal.keys("q");
     assert_eq!(terminal.exit(), 0);
     terminal.assert_restored();

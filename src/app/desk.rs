@@ -422,7 +422,9 @@ impl Desk {
 
     /// Whether figures over many rows are kept from this annotator: some wait for a blind label.
     pub fn hides_some(&self) -> bool {
-        self.labelling && !self.unmasked && self.queue.iter().any(|example| self.hides(*example))
+        // What waits is mostly from the pair on the screen on.
+        let mut queue = self.queue.iter().skip(self.at).chain(self.queue.iter().take(self.at));
+        self.labelling && !self.unmasked && queue.any(|example| self.hides(*example))
     }
 
     /// Whether rewards and critiques of an example are shown: once they were revealed, or a label is given.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::State;
 use crate::checkpoint::Prompt;
 use crate::engine::Input;
 use crate::label::choices;
@@ -85,6 +86,13 @@ pub struct Example {
     pub fault: Option<String>,
     /// Two answers of which the file does not say which is better: the chosen one is only the first.
     pub open: bool,
+}
+
+impl State {
+    /// What a side of the example on the screen is called.
+    pub fn side_name(&self, side: Side) -> &'static str {
+        self.example().map_or(side.name(), |example| example.side_name(side))
+    }
 }
 
 impl Example {

@@ -30,7 +30,7 @@ pub fn draw(
     let focused = active && state.focus == Focus::Critique;
     let right = shown.map(|(take, stale)| status(take, stale)).unwrap_or_default();
     let mut title = match state.is_pair() {
-        true => format!("Critique, {}", side.name()),
+        true => format!("Critique, {}", state.side_name(side)),
         false => "Critique".to_owned(),
     };
     limits.spots.push(Spot { area: panel::edges(area), target: Target::Side(side) });

@@ -61,7 +61,7 @@ pub fn draw_side(state: &State, side: Side, theme: &Theme, area: Rect, buffer: &
     let shown = state.critique_take_of(side);
     let reading = shown.map(|(take, stale)| reading(take, stale)).unwrap_or_default();
     // Which of them the keys go to.
-    let title = format!("Reward, {}{}", side.name(), if side == state.side { " ◂" } else { "" });
+    let title = format!("Reward, {}{}", state.side_name(side), if side == state.side { " ◂" } else { "" });
     let inner = panel::draw(&title, reading, false, Frame::Box, theme, area, buffer);
     let take = shown.map(|(take, _)| take);
     let large = take.and_then(Take::large);
@@ -141,7 +141,7 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
         let side = state.side.other();
         let edited = state.example().is_some_and(|example| example.input(side) != other.input);
         let how = if edited { " edited" } else { "" };
-        lines.push((side.name(), format!("{reward:+.2}{how}{}", other.manner())));
+        lines.push((state.side_name(side), format!("{reward:+.2}{how}{}", other.manner())));
     }
     lines
 }

@@ -88,7 +88,7 @@ pub fn draw(
         let mut name = format!("{gap}ANSWER");
         if state.is_pair() {
             name.push_str(", ");
-            name.push_str(side.name());
+            name.push_str(state.side_name(*side));
         }
         name.push_str(if edited { " (edited)" } else { "" });
         // Which of them the keys go to.

@@ -83,6 +83,9 @@ fn their_labels_count_as_those_of_any_pair() {
     assert!(text.contains("first-much") && !text.contains("chosen-much"), "{text}");
     ana.press("u esc u").save();
     assert_eq!(ana.stand(5), Stand::Pending);
+    ana.press("g i");
+    let text = ana.text();
+    assert!(text.contains("ANSWER, first") && text.contains("Reward, second"), "{text}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub struct Example {
 impl State {
     /// What a side of the example on the screen is called.
     pub fn side_name(&self, side: Side) -> &'static str {
-        self.example().map_or(side.name(), |example| example.side_name(side))
+        self.example().map_or_else(|| side.name(), |example| example.side_name(side))
     }
 }
 

@@ -216,7 +216,7 @@ impl Places {
                             "{id}: {several} pairs have this id; say which with row or example"
                         ));
                     }
-                    (row, first) => row.or(first.map(|(index, _)| *index)),
+                    (row, first) => row.or_else(|| first.map(|(index, _)| *index)),
                 }
             }
             (None, None, Some(row)) => Some(row),

@@ -421,6 +421,6 @@ mod tests {
         assert_eq!(map.look_up(&contexts, &[Key::char('g')]), Lookup::Prefix);
         let next: Vec<String> =
             map.continuations(&contexts, &[Key::char('g')]).into_iter().map(|c| c.0).collect();
-        assert_eq!(next, ["i", "c", "t", "d", "l", "L", "g"]);
+        assert_eq!(next, ["i", "c", "t", "m", "d", "l", "L", "g"]);
     }
 }

@@ -12,6 +12,11 @@ use super::record::{Meanings, Record, Said, ordinal_word};
 use super::texts;
 use crate::session::Progress;
 
+/// A reward where Label Studio takes only numbers between 0 and 1; the reward itself is in the task's data.
+fn sigma(reward: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(reward)).exp())
+}
+
 /// A case as a task.
 pub fn task(case: &Case, chat: bool) -> Map<String, Value> {
     let mut data = Map::new();
@@ -20,11 +25,16 @@ pub fn task(case: &Case, chat: bool) -> Map<String, Value> {
     for (index, answer) in case.example.answers.iter().enumerate() {
         data.insert(format!("answer_{}", index + 1), answer.as_str().into());
     }
+    for (index, spoken) in case.critiques.iter().enumerate() {
+        if let Some(spoken) = spoken {
+            data.insert(format!("reward_{}", index + 1), reward(spoken.reward));
+        }
+    }
     let spoken = case.critiques.iter().enumerate().filter_map(|(index, spoken)| {
         let spoken = spoken.as_ref()?;
         Some(json!({
             "model_version": format!("{} {}", spoken.model, spoken.fingerprint),
-            "score": reward(spoken.reward),
+            "score": sigma(spoken.reward),
             "result": [text(&format!("critique_{}", index + 1), [spoken.text.as_str()])],
         }))
     });
@@ -129,7 +139,8 @@ pub fn read(row: &Map<String, Value>, meanings: &Meanings) -> Result<Record, Str
                 _ => return None,
             };
             let (model, fingerprint) = critic(prediction.get("model_version")?.as_str()?);
-            let reward = prediction.get("score")?.as_f64()? as f32;
+            let reward = data.get(&format!("reward_{}", index + 1)).or_else(|| prediction.get("score"))?;
+            let reward = reward.as_f64()? as f32;
             Some((index, Spoken { text: words(result).concat(), reward, model, fingerprint }))
         };
         record.critiques.extend(spoken());

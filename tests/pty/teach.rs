@@ -10,9 +10,9 @@ fn the_demo_model_is_trained_from_the_dialog_and_watched_to_its_end() {
     terminal.wait_for("no run yet");
     terminal.keys("n");
     terminal.wait_for("memory about");
-    // Rows, share held out, epochs, steps; then: now, and an evaluation every second step.
+    // Rows, share held out, epochs, steps; then: not queued, and an evaluation every second step.
     terminal.keys("\x1b[B\x1b[B\x1b[B\x1b[B\x15stories:16\x1b[B\x150.25\x1b[B\x1b[B4");
-    terminal.keys("\x1b[B\x1b[B\x1b[B\x1b[D\x1b[B\x1b[B--eval-every=2 --ignore-memory");
+    terminal.keys("\x1b[B\x1b[B\x1b[B\x1b[B\x1b[D\x1b[B\x1b[B--eval-every=2 --ignore-memory");
     terminal.wait_for("--ignore-memory");
     terminal.keys("\x13");
     terminal.wait_for("run-1");

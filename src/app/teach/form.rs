@@ -1,8 +1,10 @@
 //! The Train dialog: what is to be trained, from what, how, where; as words of `outloud train` for a launcher.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::command::words_of;
+use super::field::{FIELDS, Field};
 use crate::checkpoint::Prompt;
 
 /// Fewer labels are all learned from: a tenth of them would say nothing.
@@ -13,125 +15,6 @@ const BATCH: usize = 16;
 const DEMO_STEPS: (usize, usize) = (40, 20);
 /// A handful.
 const HANDFUL: usize = 20;
-
-/// Settings of the dialog, in its order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// The recipe.
-    Recipe,
-    /// All weights, or low-rank products beside them.
-    Weights,
-    /// Their rank.
-    Rank,
-    /// The starting model.
-    Model,
-    /// Rows to learn from.
-    Data,
-    /// Share of the prompts held out.
-    HeldOut,
-    /// Passes over the rows.
-    Epochs,
-    /// Steps, in place of passes.
-    Steps,
-    /// Peak learning rate.
-    Rate,
-    /// Where to compute.
-    Device,
-    /// By which launcher.
-    Launcher,
-    /// Values for it.
-    Set,
-    /// At once, or when the device is free.
-    When,
-    /// Name of the run.
-    Name,
-    /// Further words.
-    More,
-}
-
-/// All fields.
-pub const FIELDS: [Field; 15] = [
-    Field::Recipe,
-    Field::Weights,
-    Field::Rank,
-    Field::Model,
-    Field::Data,
-    Field::HeldOut,
-    Field::Epochs,
-    Field::Steps,
-    Field::Rate,
-    Field::Device,
-    Field::Launcher,
-    Field::Set,
-    Field::When,
-    Field::Name,
-    Field::More,
-];
-
-impl Field {
-    /// As the dialog names it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Recipe => "recipe",
-            Self::Weights => "weights",
-            Self::Rank => "rank",
-            Self::Model => "model",
-            Self::Data => "rows",
-            Self::HeldOut => "held out",
-            Self::Epochs => "epochs",
-            Self::Steps => "steps",
-            Self::Rate => "rate",
-            Self::Device => "device",
-            Self::Launcher => "where",
-            Self::Set => "values",
-            Self::When => "when",
-            Self::Name => "name",
-            Self::More => "more",
-        }
-    }
-
-    /// What can be chosen; empty where text is typed.
-    pub fn choices(self) -> &'static [&'static str] {
-        match self {
-            Self::Recipe => &["cloud", "csft", "classic", "cloud-onpolicy"],
-            Self::Weights => &["LoRA", "full"],
-            Self::Device => &["auto", "cpu", "cuda", "metal"],
-            Self::When => &["when the device is free", "now"],
-            _ => &[],
-        }
-    }
-
-    /// What it is for.
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Recipe => {
-                "cloud: critiques and rewards · csft: critiques only · classic: rewards only · cloud-onpolicy: csft, then cloud on its own critiques"
-            }
-            Self::Weights => {
-                "LoRA: low-rank products beside frozen weights, and the head in full; the result is an adapter"
-            }
-            Self::Rank => "of the low-rank products; 16 is usual",
-            Self::Model => "a checkpoint folder, demo, or a result/ of another run",
-            Self::Data => {
-                "a file of rows; `labels`: those of this session; `chosen`: what was chosen in Data or Label; `stories:N`: N rows of the demo's stories"
-            }
-            Self::HeldOut => "share of the prompts (by their hash) that are only looked at; 0: none",
-            Self::Epochs => "passes over the rows",
-            Self::Steps => "in place of epochs; empty: as many as the epochs need",
-            Self::Rate => "peak learning rate; empty: the recipe's (1e-5, LoRA 1e-4)",
-            Self::Device => "where it computes",
-            Self::Launcher => {
-                "how it is started: each is a small TOML file, and yours in `launchers/` count too"
-            }
-            Self::Set => {
-                "for the launcher: NAME=VALUE ..., a value with spaces in quotes, such as options='--gres=gpu:1 -p big'"
-            }
-            Self::When => "runs that wait start one after the other",
-            Self::Name => "of the run's folder",
-            Self::More => "further words of `outloud train`, such as --config FILE --seed 3 --eval-every 20",
-        }
-    }
-}
 
 /// What the dialog's settings would take.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -240,51 +123,6 @@ impl Form {
             // A warm-up's first step is made at a rate of 0, as in Composer and Hugging Face's schedules.
             self.set(Field::More, "--warmup 0");
         }
-    }
-
-    /// As a run was started, under another name.
-    pub fn cloned(words: &[String], from: &Path, name: &str) -> Self {
-        let mut form = Self::new("demo", "", name);
-        form.from = Some(from.to_path_buf());
-        form.set(Field::Weights, "full");
-        form.set(Field::When, "now");
-        form.set(Field::HeldOut, "0");
-        let (mut data, mut more) = (Vec::new(), Vec::new());
-        let mut words = words.iter().skip(1).peekable();
-        while let Some(word) = words.next() {
-            let (key, given) = match word.split_once('=') {
-                Some((key, value)) => (key, Some(value.to_owned())),
-                None => (word.as_str(), None),
-            };
-            if key == "--wait-for-device" {
-                form.set(Field::When, "when the device is free");
-                continue;
-            }
-            let value = given.or_else(|| words.next_if(|next| !next.starts_with("--")).cloned());
-            let text = value.clone().unwrap_or_default();
-            match key {
-                "--recipe" => form.set(Field::Recipe, &text),
-                "--model" => form.set(Field::Model, &text),
-                "--lora" => {
-                    form.set(Field::Weights, "LoRA");
-                    form.set(Field::Rank, value.as_deref().unwrap_or("16"));
-                }
-                "--data" => data.push(text),
-                "--held-out" => form.set(Field::HeldOut, &text),
-                "--epochs" => form.set(Field::Epochs, &text),
-                "--steps" => form.set(Field::Steps, &text),
-                "--lr" => form.set(Field::Rate, &text),
-                "--device" => form.set(Field::Device, &text),
-                "--out" => {}
-                _ => {
-                    more.push(key.to_owned());
-                    more.extend(value);
-                }
-            }
-        }
-        form.set(Field::Data, &data.join(" "));
-        form.set(Field::More, &more.join(" "));
-        form
     }
 
     /// A field's text.
@@ -450,78 +288,13 @@ impl Form {
         }
         None
     }
-
-    /// The words of `outloud train` for rows in `data` and a run folder.
-    pub fn words(&self, data: &[PathBuf], out: &Path) -> Vec<String> {
-        let get = |field| self.get(field).trim().to_owned();
-        let mut words = vec!["train".to_owned(), "--recipe".into(), get(Field::Recipe)];
-        let mut put = |name: &str, value: String| {
-            if !value.is_empty() {
-                words.extend([name.to_owned(), value]);
-            }
-        };
-        put("--model", get(Field::Model));
-        for file in data {
-            put("--data", file.display().to_string());
-        }
-        put("--out", out.display().to_string());
-        if self.get(Field::Weights) == "LoRA" {
-            put("--lora", get(Field::Rank));
-        }
-        if get(Field::HeldOut).parse::<f64>().is_ok_and(|share| share > 0.0) {
-            put("--held-out", get(Field::HeldOut));
-        }
-        put("--epochs", get(Field::Epochs));
-        put("--steps", get(Field::Steps));
-        put("--lr", get(Field::Rate));
-        put("--device", get(Field::Device));
-        if self.get(Field::When) != "now" {
-            words.push("--wait-for-device".into());
-        }
-        words.extend(self.get(Field::More).split_whitespace().map(str::to_owned));
-        words
-    }
-}
-
-/// Words as a shell reads them: spaces part them, quotes hold them together.
-fn words_of(text: &str) -> Result<Vec<String>, String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    match quote {
-        Some(open) => Err(format!("a quote {open} that is not closed")),
-        None => Ok(words),
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
 
-    #[test]
-    fn words_go_there_and_back() {
-        let mut form = Form::new("demo", "rows.jsonl", "first");
-        form.set(Field::Rate, "1e-3");
-        form.set(Field::More, "--seed 3 --ignore-memory");
-        let words = form.words(&["rows.jsonl".into()], Path::new("/runs/first"));
-        assert_eq!(
-            words.join(" "),
-            "train --recipe cloud --model demo --data rows.jsonl --out /runs/first --lora 16 --held-out 0.1 --epochs 1 \
-             --lr 1e-3 --device auto --wait-for-device --seed 3 --ignore-memory"
-        );
-        let clone = Form::cloned(&words, Path::new("/runs/first"), "first");
-        assert_eq!(clone.words(&["rows.jsonl".into()], Path::new("/runs/first")), words);
-    }
+    use super::*;
 
     #[test]
     fn labels_bring_settings_under_which_they_show() {
@@ -538,7 +311,7 @@ mod tests {
             words("demo", 800),
             format!("--out /r --lora 16 --held-out 0.1 --epochs 1 --steps 100 {demo}")
         );
-        assert_eq!(words("mine", 10), format!("--out /r --lora 16 --epochs 20 {rest}"));
+        assert_eq!(words("mine", 10), format!("--out /r --lora 16 --epochs 20 {rest} --warmup 0"));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Training runs as the Teach screen sees them: what their folders say, what was asked of them, what is being set up.
 
+mod command;
 mod curves;
+mod field;
 mod form;
 mod judged;
 
 use std::path::{Path, PathBuf};
 
 pub use curves::{CURVES, Curve, Line, Tint, smoothed};
-pub use form::{CHOSEN, FIELDS, Field, Form, Picked, Place, Plan};
+pub use field::{FIELDS, Field};
+pub use form::{CHOSEN, Form, Picked, Place, Plan};
 pub use judged::{Judged, Set, Show};
 
 pub use crate::eval::before_after::{Change, Comparison, Pair};

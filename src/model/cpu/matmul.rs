@@ -129,10 +129,11 @@ fn few_rows<const P: usize>(
 
 /// How many of the rows go into lanes; the others are few.
 fn in_lanes(n: usize, k: usize) -> usize {
-    let rest = n % width().lanes;
+    let lanes = width().lanes;
+    let rest = n % lanes;
     if n <= ROWS {
         0
-    } else if k >= LONG && rest <= REST {
+    } else if k >= LONG && n > lanes && rest <= REST {
         n - rest
     } else {
         n

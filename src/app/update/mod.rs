@@ -15,6 +15,7 @@ mod kept;
 mod label;
 mod models;
 mod mouse;
+mod moves;
 mod takes;
 mod teach;
 mod tokens;
@@ -50,7 +51,7 @@ fn happened(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => press(state, key),
         Msg::Paste(text) => entry::paste(state, &text),
-        Msg::Scroll(pane, lines) => act::scroll(state, pane, lines),
+        Msg::Scroll(pane, lines) => moves::scroll(state, pane, lines),
         Msg::Runs(news) => teach::news(state, *news),
         Msg::Click(pane, target) => mouse::click(state, pane, target),
         Msg::Drag(target) => mouse::drag(state, target),

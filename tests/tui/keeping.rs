@@ -93,6 +93,20 @@ fn the_next_screen_shows_the_takes_and_opens_where_this_one_stood() {
 }
 
 #[test]
+fn the_scale_holds_what_comes_back() {
+    let dir = TempDir::new().unwrap();
+    let pen = Pen::new("ana");
+    let mut examples = Stage::demo().state.examples.clone();
+    examples.retain(|e| format!("{:?}", e.prompt).contains("three red"));
+    let (mut stage, mut ledger) = (Stage::on(examples), Ledger::new(pen.clone()));
+    stage.play();
+    assert_eq!(stage.state.bound, 5.0);
+    keep(&mut stage, &mut ledger, dir.path(), &pen);
+    let (again, ..) = reopened(dir.path());
+    assert_eq!(again.state.bound, 5.0);
+}
+
+#[test]
 fn typed_examples_and_names_come_back() {
     let dir = TempDir::new().unwrap();
     let pen = Pen::new("ana");

@@ -71,6 +71,12 @@ impl Map {
         self.0.is_empty()
     }
 
+    /// A name that stands for a column which is not among these, though the name itself is.
+    fn missing(&self, columns: &[String]) -> Option<&(String, String)> {
+        let there = |name: &String| columns.contains(name);
+        self.0.iter().find(|(ours, theirs)| there(ours) && !there(theirs))
+    }
+
     /// The row under our names.
     pub fn apply(&self, row: &mut Row) {
         let there: Vec<_> = self.0.iter().filter(|(_, theirs)| row.contains_key(theirs)).collect();
@@ -221,6 +227,17 @@ impl Reading {
         }
         let rows: Vec<Row> = self.waiting.iter().filter_map(|r| r.row.as_ref().ok()).cloned().collect();
         rows.iter().for_each(|row| self.columns_of(row));
+        if let Some((ours, theirs)) = self.options.map.missing(&self.columns) {
+            // With rows read as if nothing had been said, another column than the one meant would count.
+            self.waiting.clear();
+            self.failed = Some(Error::invalid(
+                self.records.about().name.clone(),
+                format!("--map {ours}={theirs}, but no column `{theirs}`, and a `{ours}` of its own"),
+                format!("one of the columns {}", self.columns.join(", ")),
+                "Mend the name after `=`.",
+            ));
+            return;
+        }
         self.recognise(&rows.iter().collect::<Vec<_>>());
     }
 

@@ -210,6 +210,13 @@ fn other_names_are_told() {
         assert_eq!(data.row(0).unwrap()["frage"], "q", "raw rows keep the file's names");
         assert_eq!(bad(&data), [(":2".to_owned(), Some("gut"))], "faults too");
     }
+    // A mistyped column is not passed over in favour of another one.
+    let row = json!({"prompt": "p", "chosen": "c", "rejected": "r", "better": "b"});
+    let (_folder, path) = file("y.jsonl", format!("{row}\n"));
+    assert_eq!(load_mapped(&path, "chosen=better").example(0).unwrap().answers[0].text, "b");
+    let data = load_mapped(&path, "chosen=bettr");
+    let error = data.files()[0].error.as_ref().unwrap();
+    assert!(data.is_empty() && error.contains("no column `bettr`") && error.contains("better"), "{error}");
     assert!(outloud::data::Map::parse("a=b").is_err());
     assert!(outloud::data::Map::parse("prompt").is_err());
 }

@@ -287,9 +287,13 @@ fn the_exact_tokens_name_the_position_of_the_reward() {
     let mut stage = Stage::finished();
     stage.press("I").play();
     let screen = stage.text(120, 40);
-    assert!(screen.contains("is read at position"), "{screen}");
+    let count = stage.state.take().unwrap().tokens.len();
+    let first = stage.state.take().unwrap().settled().unwrap().prompt_token_ids.len();
+    assert!(screen.contains(&format!("is read at position {}, the last of", first + count)), "{screen}");
     stage.press("G");
-    assert!(stage.text(120, 40).contains("◀ the reward is read here"));
+    let screen = stage.text(120, 40);
+    let last = screen.lines().find(|l| l.contains("◀ the reward is read here")).unwrap();
+    assert!(last.contains(&format!("{:>6} {count:>5} ", first + count)), "{last}");
 }
 
 #[test]

@@ -261,11 +261,28 @@ fn eight_samples_spread_over_a_histogram_and_one_is_opened() {
     assert!(stage.text(80, 24).contains("8 being written"));
     stage.play();
     let screen = stage.text(80, 24);
-    assert!(screen.contains("9 critiques · mean"), "{screen}");
+    assert!(screen.contains("8 sampled, all the same words: mean"), "{screen}");
+    assert!(screen.contains(" · apart: greedy "), "{screen}");
     stage.press("j enter");
     let samples = stage.state.samples();
     assert_eq!(stage.state.take().unwrap().id, samples[1].id);
     assert!(samples.windows(2).all(|w| w[0].reward() >= w[1].reward()));
+}
+
+#[test]
+fn a_greedy_critique_that_ran_again_counts_once_and_seeds_go_up() {
+    let mut stage = Stage::finished();
+    stage.press("space").play();
+    stage.press("N").play();
+    stage.press("N").play();
+    let samples = stage.state.samples();
+    let greedy: Vec<_> = samples.iter().filter(|t| t.how == How::Greedy).collect();
+    assert!(greedy.len() == 1 && greedy[0].settled().is_some());
+    let seeds: Vec<u64> = samples
+        .iter()
+        .filter_map(|t| if let How::Sampled { seed, .. } = t.how { Some(seed) } else { None })
+        .collect();
+    assert!(seeds.len() == 16 && seeds.is_sorted(), "{seeds:?}");
 }
 
 #[test]

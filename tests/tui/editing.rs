@@ -278,11 +278,15 @@ fn a_greedy_critique_that_ran_again_counts_once_and_seeds_go_up() {
     let samples = stage.state.samples();
     let greedy: Vec<_> = samples.iter().filter(|t| t.how == How::Greedy).collect();
     assert!(greedy.len() == 1 && greedy[0].settled().is_some());
-    let seeds: Vec<u64> = samples
+    let sampled: Vec<(f32, u64)> = samples
         .iter()
-        .filter_map(|t| if let How::Sampled { seed, .. } = t.how { Some(seed) } else { None })
+        .filter_map(|t| match t.how {
+            How::Sampled { seed, .. } => Some((t.reward()?, seed)),
+            _ => None,
+        })
         .collect();
-    assert!(seeds.len() == 16 && seeds.is_sorted(), "{seeds:?}");
+    assert_eq!(sampled.len(), 16);
+    assert!(sampled.windows(2).all(|w| w[0].0 > w[1].0 || w[0].1 < w[1].1), "{sampled:?}");
 }
 
 #[test]

@@ -82,6 +82,10 @@ fn the_next_screen_shows_the_takes_and_opens_where_this_one_stood() {
     ));
     assert_eq!(again.requests.len(), 1, "the model; nothing is computed again");
     assert_eq!(again.text(120, 40).lines().nth(1), stage.text(120, 40).lines().nth(1));
+    again.press("I").play();
+    let screen = again.text(120, 40);
+    assert!(screen.contains("its position: —") && !screen.contains("0 of the prompt"), "{screen}");
+    again.press("esc");
     // Nothing has changed: nothing is written.
     let before = book(dir.path()).len();
     again.rest(10_000);

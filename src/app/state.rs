@@ -482,15 +482,23 @@ impl State {
     }
 
     /// Critiques of what is on the screen, by the same model under the same critique prompt, sampled or greedy: the highest
-    /// reward first, those without one last.
+    /// reward first, those without one last; of equal ones the lower seed first. Greedy ones are the same: the newest that is
+    /// complete stands for all.
     pub fn samples(&self) -> Vec<&Take> {
         let Some(shown) = self.take() else { return Vec::new() };
         let fresh = |t: &&Take| matches!(t.how, super::How::Greedy | super::How::Sampled { .. });
         let alike = |t: &&Take| t.input == shown.input && t.model == shown.model && t.rubric == shown.rubric;
         let mut all: Vec<&Take> =
             self.takes.of(shown.example, shown.side).filter(fresh).filter(alike).collect();
+        let greedy = || all.iter().rev().filter(|t| t.how == super::How::Greedy);
+        let best = greedy().find(|t| t.settled().is_some()).or_else(|| greedy().next()).map(|t| t.id);
+        all.retain(|t| t.how != super::How::Greedy || Some(t.id) == best);
         let reward = |take: &Take| take.settled().map_or(f32::NEG_INFINITY, |v| v.reward);
-        all.sort_by(|a, b| reward(b).total_cmp(&reward(a)));
+        let seed = |take: &Take| match take.how {
+            super::How::Sampled { seed, .. } => Some(seed),
+            _ => None,
+        };
+        all.sort_by(|a, b| reward(b).total_cmp(&reward(a)).then_with(|| seed(a).cmp(&seed(b))));
         all
     }
 

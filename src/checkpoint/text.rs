@@ -268,6 +268,21 @@ impl Text {
         }
     }
 
+    /// Tokens in a row for display, as they come while they are written: a character of several tokens shows with its last.
+    pub fn token_texts(&self, ids: &[u32]) -> Vec<String> {
+        let mut detokenizer = self.detokenizer();
+        let mut text = |id: u32| {
+            let new = detokenizer.push(id).unwrap_or_default();
+            let alone = || Some(self.token_text(id)).filter(|text| !text.contains('\u{fffd}'));
+            if new.is_empty() { alone().unwrap_or_default() } else { new }
+        };
+        let mut texts: Vec<String> = ids.iter().map(|id| text(*id)).collect();
+        if let (Some(last), Ok(rest)) = (texts.last_mut(), detokenizer.finish()) {
+            last.push_str(&rest);
+        }
+        texts
+    }
+
     pub(super) fn decode_after(&self, ids: &[u32]) -> Result<String> {
         self.0.tokenizer.decode_after(ids)
     }

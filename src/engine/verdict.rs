@@ -61,7 +61,7 @@ pub fn verdict(job: &Job, sample: &Sample, loaded: &Loaded) -> Result<Verdict> {
         trace_tokens: if classic {
             Vec::new()
         } else {
-            trace_ids.iter().map(|&id| (id, loaded.text.token_text(id))).collect()
+            trace_ids.iter().copied().zip(loaded.text.token_texts(trace_ids)).collect()
         },
         choices: sample.choices.clone(),
         stop_here: options.stop_here.then(|| sample.stop_here.clone()).filter(|_| !classic),

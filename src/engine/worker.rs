@@ -170,7 +170,7 @@ impl Worker {
             }
             Request::Name { ticket, model, ids } => match self.models.get(&model) {
                 Some(loaded) => {
-                    let texts = ids.iter().map(|id| loaded.text.token_text(*id)).collect();
+                    let texts = loaded.text.token_texts(&ids);
                     self.end(ticket, Event::Named { ticket, texts })
                 }
                 None => self.fail(ticket, &Error::Usage("the model is not loaded".into())),

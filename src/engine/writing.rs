@@ -224,7 +224,7 @@ fn begin_writing(job: &mut Job, lane: Lane, loaded: &mut Loaded, events: &mut Ve
     let ticket = job.ticket;
     events.push(Event::Started { ticket, tokens, specials: job.formatted.specials.clone() });
     if let Some(sample) = job.samples.first().filter(|_| !job.given.is_empty()) {
-        let tokens = job.given.iter().map(|id| (*id, loaded.text.token_text(*id))).collect();
+        let tokens = job.given.iter().copied().zip(loaded.text.token_texts(&job.given)).collect();
         events.push(Event::Given { ticket, tokens, trace: sample.trace.clone() });
     }
     Ok(())

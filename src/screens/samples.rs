@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::{Limits, Phase, Spot, State, Target};
+use crate::app::{How, Limits, Phase, Spot, State, Target};
 use crate::widgets::untrusted::one_line;
 use crate::widgets::{Meaning, Theme, histogram, panel};
 
@@ -24,13 +24,26 @@ pub fn draw(
     let samples = state.samples();
     limits.list = samples.len().saturating_sub(1);
     let inner = panel::popup("Critiques of this answer", 100, area.height, theme, area, buffer);
-    let rewards: Vec<f32> = samples.iter().filter_map(|t| t.settled()).map(|v| v.reward).collect();
+    let (greedy, sampled): (Vec<_>, Vec<_>) = samples
+        .iter()
+        .filter_map(|t| Some((*t, t.settled()?.reward)))
+        .partition(|(take, _)| take.how == How::Greedy);
+    let rewards: Vec<f32> = sampled.iter().map(|(_, reward)| *reward).collect();
     let room = usize::from(inner.width);
     let waiting = samples.iter().filter(|t| t.phase.is_running()).count();
     let mut line = match spread(&rewards) {
-        Some((mean, sd)) => format!("{} critiques · mean {mean:+.3} · sd {sd:.3}", rewards.len()),
-        None => "no reward yet".to_owned(),
+        Some((mean, sd)) => {
+            let words: Vec<String> = sampled.iter().map(|(take, _)| take.words()).collect();
+            let alike = words.len() > 1 && words.iter().all(|w| Some(w) == words.first());
+            let alike = if alike { ", all the same words" } else { "" };
+            let sd = sd.map_or_else(|| "–".to_owned(), |sd| format!("{sd:.3}"));
+            format!("{} sampled{alike}: mean {mean:+.3}, sd {sd}", rewards.len())
+        }
+        None => "none sampled yet".to_owned(),
     };
+    if let Some((_, reward)) = greedy.first() {
+        let _ = write!(line, " · apart: greedy {reward:+.3}");
+    }
     if waiting > 0 {
         let _ = write!(line, " · {waiting} being written");
     }
@@ -61,10 +74,10 @@ pub fn draw(
     }
 }
 
-/// Mean and standard deviation (of a sample); the latter is 0 for one value.
-fn spread(values: &[f32]) -> Option<(f32, f32)> {
+/// Mean and standard deviation (of a sample, so of two values or more).
+fn spread(values: &[f32]) -> Option<(f32, Option<f32>)> {
     let n = values.len() as f32;
     let mean = (!values.is_empty()).then(|| values.iter().sum::<f32>() / n)?;
     let square: f32 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Some((mean, if values.len() > 1 { (square / (n - 1.0)).sqrt() } else { 0.0 }))
+    Some((mean, (values.len() > 1).then(|| (square / (n - 1.0)).sqrt())))
 }

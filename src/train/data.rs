@@ -202,6 +202,10 @@ fn pairs_of(place: &str, example: &Example, loss: Loss) -> Result<Vec<Pair>, Str
         Some(Value::String(text)) => text.trim().parse().ok().ok_or("margin: no number")?,
         Some(value) => value.as_f64().ok_or("margin: no number")?,
     };
+    // The loss subtracts it: one without end or size makes every loss NaN or infinite.
+    if !(margin as f32).is_finite() {
+        return Err(format!("margin: {margin}, which is no finite number"));
+    }
     let pair = |&(better, worse): &(usize, usize)| {
         Ok(Pair {
             place: place.to_owned(),

@@ -193,3 +193,16 @@ proptest! {
         prop_assert_eq!(streamed, text.decode(&ids).unwrap());
     }
 }
+
+#[test]
+fn a_character_of_several_tokens_shows_with_the_last_of_them() {
+    let checkpoint = open("cloud-llama-tiny");
+    let text = &checkpoint.text;
+    let ids = text.critique_ids("你好 é", false).unwrap();
+    let shown = text.token_texts(&ids);
+    assert_eq!((shown.len(), shown.concat()), (ids.len(), text.decode(&ids).unwrap()));
+    assert!(shown.iter().any(String::is_empty) && !shown.concat().contains('\u{fffd}'), "{shown:?}");
+    let half = shown.iter().position(String::is_empty).unwrap();
+    let cut = text.token_texts(&ids[..=half]);
+    assert!(cut.last().unwrap().ends_with('\u{fffd}'), "bytes that no character came of are told at the end");
+}

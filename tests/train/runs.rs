@@ -131,6 +131,7 @@ fn another_configuration_is_refused_with_the_difference() {
     let dir = TempDir::new().unwrap();
     let first = job(&dir, "cloud", QUICK);
     stop_after(&first, 2);
+    let said = std::fs::read(first.out.join("status.json")).unwrap();
     let other = job(&dir, "cloud", &QUICK.replace("lr = 1e-3", "lr = 2e-3"));
     let text = message(&other);
     assert!(text.contains("config.optimizer.lr: 0.001 in the folder, 0.002 now"), "{text}");
@@ -139,6 +140,9 @@ fn another_configuration_is_refused_with_the_difference() {
     assert!(message(&base).contains("model.fingerprint"));
     std::fs::write(&first.data[0], format!("{}\n", expected()["pairs"][0])).unwrap();
     assert!(message(&first).contains("data.sha256"));
+    // A refusal leaves what the run said of itself, also where the caller tells the folder.
+    outloud::train::run::status::Status::failed(&first.out, "refused");
+    assert_eq!(said, std::fs::read(first.out.join("status.json")).unwrap());
 }
 
 #[test]

@@ -261,11 +261,32 @@ fn eight_samples_spread_over_a_histogram_and_one_is_opened() {
     assert!(stage.text(80, 24).contains("8 being written"));
     stage.play();
     let screen = stage.text(80, 24);
-    assert!(screen.contains("9 critiques · mean"), "{screen}");
+    assert!(screen.contains("8 sampled, all the same words: mean"), "{screen}");
+    assert!(screen.contains(" · apart: greedy "), "{screen}");
     stage.press("j enter");
     let samples = stage.state.samples();
     assert_eq!(stage.state.take().unwrap().id, samples[1].id);
     assert!(samples.windows(2).all(|w| w[0].reward() >= w[1].reward()));
+}
+
+#[test]
+fn a_greedy_critique_that_ran_again_counts_once_and_seeds_go_up() {
+    let mut stage = Stage::finished();
+    stage.press("space").play();
+    stage.press("N").play();
+    stage.press("N").play();
+    let samples = stage.state.samples();
+    let greedy: Vec<_> = samples.iter().filter(|t| t.how == How::Greedy).collect();
+    assert!(greedy.len() == 1 && greedy[0].settled().is_some());
+    let sampled: Vec<(f32, u64)> = samples
+        .iter()
+        .filter_map(|t| match t.how {
+            How::Sampled { seed, .. } => Some((t.reward()?, seed)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sampled.len(), 16);
+    assert!(sampled.windows(2).all(|w| w[0].0 > w[1].0 || w[0].1 < w[1].1), "{sampled:?}");
 }
 
 #[test]
@@ -287,9 +308,13 @@ fn the_exact_tokens_name_the_position_of_the_reward() {
     let mut stage = Stage::finished();
     stage.press("I").play();
     let screen = stage.text(120, 40);
-    assert!(screen.contains("is read at position"), "{screen}");
+    let count = stage.state.take().unwrap().tokens.len();
+    let first = stage.state.take().unwrap().settled().unwrap().prompt_token_ids.len();
+    assert!(screen.contains(&format!("is read at position {}, the last of", first + count)), "{screen}");
     stage.press("G");
-    assert!(stage.text(120, 40).contains("◀ the reward is read here"));
+    let screen = stage.text(120, 40);
+    let last = screen.lines().find(|l| l.contains("◀ the reward is read here")).unwrap();
+    assert!(last.contains(&format!("{:>6} {count:>5} ", first + count)), "{last}");
 }
 
 #[test]

@@ -82,6 +82,10 @@ fn the_next_screen_shows_the_takes_and_opens_where_this_one_stood() {
     ));
     assert_eq!(again.requests.len(), 1, "the model; nothing is computed again");
     assert_eq!(again.text(120, 40).lines().nth(1), stage.text(120, 40).lines().nth(1));
+    again.press("I").play();
+    let screen = again.text(120, 40);
+    assert!(screen.contains("its position: —") && !screen.contains("0 of the prompt"), "{screen}");
+    again.press("esc");
     // Nothing has changed: nothing is written.
     let before = book(dir.path()).len();
     again.rest(10_000);
@@ -90,6 +94,20 @@ fn the_next_screen_shows_the_takes_and_opens_where_this_one_stood() {
     assert!(new.is_empty() || new == ["view"], "{new:?}");
     let report = check(&Folder::open(dir.path()).unwrap(), true).unwrap();
     assert_eq!(report.problems, []);
+}
+
+#[test]
+fn the_scale_holds_what_comes_back() {
+    let dir = TempDir::new().unwrap();
+    let pen = Pen::new("ana");
+    let mut examples = Stage::demo().state.examples.clone();
+    examples.retain(|e| format!("{:?}", e.prompt).contains("three red"));
+    let (mut stage, mut ledger) = (Stage::on(examples), Ledger::new(pen.clone()));
+    stage.play();
+    assert_eq!(stage.state.bound, 5.0);
+    keep(&mut stage, &mut ledger, dir.path(), &pen);
+    let (again, ..) = reopened(dir.path());
+    assert_eq!(again.state.bound, 5.0);
 }
 
 #[test]

@@ -290,6 +290,16 @@ fn rate(take: &mut Take, now: Duration, behind: bool) {
     }
 }
 
+/// Widens the scale to all that is known of a take.
+pub(super) fn hold(state: &mut State, take: &Take) {
+    let tokens = take.tokens.iter().flat_map(|t| [Some(t.reward), t.stop_here]).flatten();
+    let most = tokens.chain(take.verdict.iter().map(|v| v.reward)).fold(0.0, |a: f32, b| a.max(b.abs()));
+    widen(state, most);
+    if let ReEncoded::Read(verdict) = &take.re_encoded {
+        widen(state, verdict.reward);
+    }
+}
+
 /// The scale's bound: the next of 1, 2, 5, 10, ... that holds what is seen. It never shrinks, so the meter stays still.
 fn widen(state: &mut State, reward: f32) {
     let reward = reward.abs();

@@ -66,6 +66,7 @@ pub(super) fn fit(state: &mut State, from: usize) {
         match find(state, kept.row, &kept.example, from) {
             Some(index) => {
                 let take = take(state, index, &kept);
+                engine::hold(state, &take);
                 let id = state.takes.restore(take);
                 let judged = &kept.record.judged;
                 if let Some(judged) = judged.iter().find(|j| j.reading == Reading::InPlace) {

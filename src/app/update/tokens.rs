@@ -17,25 +17,34 @@ pub(super) fn show(state: &mut State) -> Vec<Effect> {
     vec![jobs::send(Request::Name { ticket, model, ids: verdict.prompt_token_ids })]
 }
 
-/// All tokens, one a line: position, id, text; where the reward is read is marked.
+/// All tokens, one a line: position from 1, number in the critique as the Token pane counts, id, text; where the reward is
+/// read is marked. Of a critique that a session gave back the prompt's tokens are not known, so positions are not either.
 pub(super) fn named(state: &mut State, id: TakeId, texts: &[String]) {
     let Some(verdict) = state.takes.get(id).and_then(|t| t.settled()) else { return };
     let prompt = verdict.prompt_token_ids.iter().copied().zip(texts.iter().map(String::as_str));
     let critique = verdict.trace_tokens.iter().map(|(id, text)| (*id, text.as_str()));
     let all: Vec<(u32, &str)> = prompt.chain(critique).collect();
     let first = verdict.prompt_token_ids.len();
-    let mut text = format!(
-        "The {} reward {:+.4} is read at position {}, the last of {} tokens ({first} of the prompt, {} of the critique).\n\n",
-        "in-place",
-        verdict.reward,
-        all.len().saturating_sub(1),
-        all.len(),
-        all.len() - first,
-    );
+    let (of_critique, reward) = (all.len() - first, verdict.reward);
+    let mut text = if first == 0 {
+        format!(
+            "The in-place reward {reward:+.4} is read at the last of the critique's {of_critique} tokens; its position: —\n\
+             A critique from the session comes without its prompt's tokens: a new critique (space) shows them.\n\n"
+        )
+    } else {
+        format!(
+            "The in-place reward {reward:+.4} is read at position {}, the last of {} tokens ({first} of the prompt, \
+             {of_critique} of the critique).\nColumns: position, number in the critique (both from 1), id, text.\n\n",
+            all.len(),
+            all.len(),
+        )
+    };
     for (at, (id, token)) in all.iter().enumerate() {
         let mark = if at + 1 == all.len() { "  ◀ the reward is read here" } else { "" };
         let begins = if at == first && at > 0 { "  ◁ the critique begins" } else { "" };
-        let _ = writeln!(text, "{at:>6} {id:>8}  {}{begins}{mark}", visible(token));
+        let position = if first == 0 { "—".to_owned() } else { (at + 1).to_string() };
+        let number = if at < first { String::new() } else { (at + 1 - first).to_string() };
+        let _ = writeln!(text, "{position:>6} {number:>5} {id:>8}  {}{begins}{mark}", visible(token));
     }
     state.layers.push(Layer::Detail(Page::new("Exact tokens", text)));
 }

@@ -1,7 +1,7 @@
 //! The loop of a run: batches, steps, evaluations, checkpoints, until the last step or a reason to end before it.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::metrics::{self, Metrics, Record, spread};
 use super::rows::{Rows, Sources};
@@ -21,6 +21,11 @@ use crate::train::schedule;
 use crate::train::start::Start;
 use crate::train::step::{StepReport, Trainer, default_shards};
 use crate::{Error, Result, disk};
+
+/// Unless --eval-every says, so many looks at the rows held out, at least.
+const LOOKS: usize = 10;
+/// A run that dies loses no more than this and a step.
+const SAVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Trains to the end. `stop`: to be asked after each step.
 pub fn run(
@@ -102,7 +107,7 @@ pub fn run(
     let writes = config.method.has_critique() && start.checkpoint.spec.method == Method::Cloud;
     let sampled = if writes { config.samples } else { 0 };
     let samples = Samples::open(out, position.step, sampled, config.method.has_reward())?;
-    let (first, mut ended) = (position.step, None);
+    let (first, mut ended, mut saved) = (position.step, None, Instant::now());
     while position.step < steps && ended.is_none() {
         let before = Instant::now();
         let (epoch, batch) = batches.of_step(position.step, &rows);
@@ -110,7 +115,7 @@ pub fn run(
         if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
             return Err(diverged(position.step + 1, &report, &batch, &checkpoints));
         }
-        position.watched.norm(position.step + 1, report.grad_norm, &config)?;
+        position.watched.step(position.step + 1, report.loss, report.grad_norm, &config)?;
         let factor = schedule::factor(&config.schedule, position.step, steps);
         trainer.update(&report, &gradients, factor)?;
         drop(gradients);
@@ -121,7 +126,7 @@ pub fn run(
         position.seconds += seconds;
         let lr = config.optimizer.lr * factor;
         let mut record = record(position.step, epoch, &report, batch.len(), lr, seconds);
-        let every = config.eval_every.unwrap_or(config.save_every);
+        let every = config.eval_every.unwrap_or_else(|| config.save_every.min(steps.div_ceil(LOOKS)));
         if !held.is_empty() && (position.step % every == 0 || position.step == steps) {
             let best = (config.patience > 0).then_some(best.as_path());
             record.eval = Some(evaluate(&trainer, &held, position.step, &mut position.watched, best)?);
@@ -139,7 +144,9 @@ pub fn run(
             ended = Some(format!("stopped at step {} as asked", position.step));
         }
         let stopping = ended.is_none() && (stop() || asked == Some(Asked::Pause));
-        if stopping || ended.is_some() || position.step % config.save_every == 0 || position.step == steps {
+        let due = position.step % config.save_every == 0 || saved.elapsed() >= SAVED_WITHIN;
+        if stopping || ended.is_some() || due || position.step == steps {
+            saved = Instant::now();
             position.metrics_bytes = metrics.sync()?;
             state::save(&checkpoints, &trainer, &position, config.keep)?;
             say(Event::Saved(position.step));

@@ -69,6 +69,9 @@ pub struct Report {
     pub step_s: Option<f64>,
     /// When this was written, seconds since 1970.
     pub updated: f64,
+    /// What the run said before this process, which has made no step yet: it stands if this one comes to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Self>>,
 }
 
 /// What a run is, seen from outside.
@@ -168,7 +171,10 @@ impl Status {
     /// Says that this process begins, and forgets what was asked of the one before.
     pub fn begin(out: &Path) -> Self {
         let _ = std::fs::remove_file(out.join(REQUEST));
+        let before =
+            read(out).and_then(|last| if last.steps > 0 { Some(Box::new(last)) } else { last.before });
         let report = Report {
+            before,
             phase: Phase::Starting,
             message: String::new(),
             process: ProcessId::own(),
@@ -195,7 +201,9 @@ impl Status {
     pub fn saw(&mut self, event: &Event) {
         let r = &mut self.report;
         match event {
-            Event::Started { step, steps } => (r.phase, r.step, r.steps) = (Phase::Running, *step, *steps),
+            Event::Started { step, steps } => {
+                (r.phase, r.step, r.steps, r.before) = (Phase::Running, *step, *steps, None);
+            }
             Event::Step(record) => {
                 r.step = record.step;
                 let mean = r.step_s.map_or(record.seconds, |s| 0.9 * s + 0.1 * record.seconds);
@@ -211,6 +219,9 @@ impl Status {
 
     /// Says how it ended.
     pub fn end(&mut self, outcome: &Result<Outcome>) {
+        if !matches!(outcome, Ok(Outcome::Finished(_) | Outcome::Interrupted(_))) && self.back() {
+            return;
+        }
         let r = &mut self.report;
         (r.phase, r.message) = match outcome {
             Ok(Outcome::Finished(summary)) => (Phase::Finished, summary.ended.clone().unwrap_or_default()),
@@ -225,6 +236,9 @@ impl Status {
     /// Says that this process waited and was told to end; `stop`: for good.
     pub fn left_queue(out: &Path, stop: bool) {
         let mut status = Self::begin(out);
+        if status.back() {
+            return;
+        }
         (status.report.phase, status.report.message) = if stop {
             (Phase::Stopped, "stopped while it waited, before its first step".into())
         } else {
@@ -236,15 +250,27 @@ impl Status {
     /// Says that a start failed before the run could say anything. A folder that is not there, or that another process
     /// speaks for, is left as it is.
     pub fn failed(out: &Path, why: &str) {
+        // Who made steps has said how it ended.
         let free = read(out).is_none_or(|report| {
-            report.process == ProcessId::own()
-                || report.process.alive() == Some(false) && report.phase != Phase::Finished
+            report.steps == 0 && (report.process == ProcessId::own() || report.process.alive() == Some(false))
         });
         if free && out.is_dir() {
             let mut status = Self::begin(out);
-            (status.report.phase, status.report.message) = (Phase::Failed, why.trim().to_owned());
-            status.write();
+            if !status.back() {
+                (status.report.phase, status.report.message) = (Phase::Failed, why.trim().to_owned());
+                status.write();
+            }
         }
+    }
+
+    /// What stood before this process stands again, if there was something.
+    fn back(&mut self) -> bool {
+        let Some(before) = self.report.before.take() else { return false };
+        self.report = *before;
+        if let Ok(text) = serde_json::to_vec_pretty(&self.report) {
+            let _ = disk::place(&self.path, &text);
+        }
+        true
     }
 
     fn write(&mut self) {

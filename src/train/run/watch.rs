@@ -18,6 +18,8 @@ const NORMS: usize = 50;
 const ENOUGH: usize = 10;
 /// So many too large ones in a row end the run.
 const IN_A_ROW: usize = 3;
+/// A loss that is no better than chance (ln 2, rounded down).
+const CHANCE: f64 = 0.693;
 
 /// What is known so far; it goes on with the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Watched {
     norms: VecDeque<f64>,
     /// Norms in a row that were far too large.
     large: usize,
+    /// Steps in a row without any gradient, at a loss of chance or worse.
+    #[serde(default)]
+    still: usize,
 }
 
 impl Watched {
@@ -43,11 +48,23 @@ impl Watched {
         self.best
     }
 
-    /// Takes the gradient norm of a step.
+    /// Takes the loss and the gradient norm of a step.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the gradients explode.
-    pub fn norm(&mut self, step: usize, norm: f64, config: &Config) -> Result<()> {
+    /// [`Error::Invalid`] when the gradients explode, or when there are none and nothing is learned.
+    pub fn step(&mut self, step: usize, loss: f64, norm: f64, config: &Config) -> Result<()> {
+        // Saturated activations pass no gradient; then every answer has the same reward, and a pair a loss of ln 2.
+        self.still = if norm == 0.0 && loss >= CHANCE { self.still + 1 } else { 0 };
+        if self.still >= IN_A_ROW {
+            return Err(Error::invalid(
+                format!("step {step}"),
+                format!(
+                    "a collapsed model: a loss of {loss:.4} and no gradient at all, {IN_A_ROW} steps in a row"
+                ),
+                "gradients to learn from",
+                "Its checkpoints are of no use. Lower the learning rate and raise the warm-up, in a new folder.",
+            ));
+        }
         let mut sorted: Vec<f64> = self.norms.iter().copied().collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
@@ -137,14 +154,28 @@ mod tests {
         let config = Config::recipe("cloud").unwrap();
         let mut watched = Watched::default();
         for step in 0..20 {
-            watched.norm(step, 1.0 + step as f64 * 0.01, &config).unwrap();
+            watched.step(step, 0.5, 1.0 + step as f64 * 0.01, &config).unwrap();
         }
-        watched.norm(20, 1e4, &config).unwrap();
-        watched.norm(21, 1.0, &config).unwrap();
-        watched.norm(22, 1e4, &config).unwrap();
-        watched.norm(23, 1e4, &config).unwrap();
-        let error = watched.norm(24, 1e4, &config).unwrap_err().to_string();
+        watched.step(20, 0.5, 1e4, &config).unwrap();
+        watched.step(21, 0.5, 1.0, &config).unwrap();
+        watched.step(22, 0.5, 1e4, &config).unwrap();
+        watched.step(23, 0.5, 1e4, &config).unwrap();
+        let error = watched.step(24, 0.5, 1e4, &config).unwrap_err().to_string();
         assert!(error.contains("exploding gradients") && error.contains("step 24"), "{error}");
+    }
+
+    #[test]
+    fn three_steps_without_gradient_at_chance_are_a_collapse() {
+        let config = Config::recipe("cloud").unwrap();
+        let mut watched = Watched::default();
+        for step in 0..10 {
+            // All pairs are told apart: nothing is left to learn.
+            watched.step(step, 0.0, 0.0, &config).unwrap();
+        }
+        watched.step(10, std::f64::consts::LN_2, 0.0, &config).unwrap();
+        watched.step(11, std::f64::consts::LN_2, 0.0, &config).unwrap();
+        let error = watched.step(12, std::f64::consts::LN_2, 0.0, &config).unwrap_err().to_string();
+        assert!(error.contains("collapsed") && error.contains("step 12"), "{error}");
     }
 
     #[test]

@@ -483,6 +483,21 @@ fn labelling_does_not_wait_for_the_model_and_asks_for_each_score_once() {
 }
 
 #[test]
+fn pairs_labelled_before_their_critiques_came_get_them_afterwards() {
+    let mut desk = Desk::open("ana", Vec::new());
+    let pair = pairs(&desk)[0];
+    let all = desk.stage.state.desk.queue.len();
+    desk.press(&vec!["1"; all].join(" ")).save();
+    let example = desk.stage.state.desk.queue[pair];
+    assert!(desk.stage.state.desk.margin(example).is_none());
+    // The dialog covers the Label screen; its critiques are still written.
+    desk.press("ctrl-t");
+    assert_eq!(desk.stage.state.screen, Screen::Teach);
+    desk.stage.play();
+    assert!(desk.stage.state.desk.margin(example).is_some());
+}
+
+#[test]
 fn shares_are_divided_between_annotators() {
     let mut ben = Desk::open("ben", Vec::new());
     ben.press("1 1").save();

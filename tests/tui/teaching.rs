@@ -296,8 +296,10 @@ fn a_kept_model_is_in_the_list_and_loads_beside() {
     stage.effects.clear();
     stage.press("j X X");
     assert_eq!(asked(&stage), [Ask::DropModel("/s/models/worse".into())]);
+    // It was opened over another layer.
+    stage.state.layers.insert(0, Layer::Judged);
     stage.press("k enter");
-    assert_eq!(stage.state.screen, Screen::Compare);
+    assert_eq!((stage.state.screen, stage.state.layers.len()), (Screen::Compare, 0));
     assert!(
         matches!(&stage.state.compare.other, Some((ModelSource::Folder(path), _)) if path.ends_with("better"))
     );

@@ -32,7 +32,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
             state.note = Some("no model was kept yet: K on the Teach screen keeps a run's result".into());
         }
         Action::Accept => {
-            state.layers.pop();
+            // What it was opened over would lie over the comparison.
+            state.layers.clear();
             return model.map(|model| compare::load(state, &model.path.display().to_string()));
         }
         Action::OpenModel => {

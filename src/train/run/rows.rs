@@ -158,6 +158,14 @@ impl Sources {
         for (kind, set) in sets {
             rows.notes.extend(lengths(kind, set, max_len));
         }
+        let silent = |pair: &&Pair| pair.chosen.feedback.is_empty() || pair.rejected.feedback.is_empty();
+        let empty = self.data.pairs.iter().filter(silent).count();
+        if config.method.has_critique() && empty > 0 {
+            let all = self.data.pairs.len();
+            rows.notes.push(format!(
+                "{empty} of {all} pairs have an empty critique: the model learns to write none"
+            ));
+        }
         if self.data.undecided > 0 {
             let left_out = self.data.undecided;
             rows.notes.push(format!("{left_out} rows are left out: neither answer is better"));

@@ -25,26 +25,26 @@ const LONGEST: &str = "400";
 
 // -- starting and asking
 
-/// Begins what a form says; the run's folder.
-pub(super) fn start(form: &Form, places: &Places) -> Result<PathBuf> {
+/// Begins what a form says; the run's folder, and what is to be said of its rows.
+pub(super) fn start(form: &Form, places: &Places) -> Result<(PathBuf, Option<String>)> {
     let run = std::path::absolute(places.runs())
         .map_err(|e| Error::io(places.runs(), e))?
         .join(form.get(Field::Name).trim());
     if run.exists() {
         return Err(Error::Usage(format!("{}: there already; give the run another name", run.display())));
     }
-    let args = words(form, &run, places)?;
+    let (args, said) = words(form, &run, places)?;
     let launcher = form.get(Field::Launcher).to_owned();
     let set = form.set_values().map_err(Error::Usage)?;
-    begin(Launch { args, cwd: here()?, launcher, set, job: None }, places)
+    Ok((begin(Launch { args, cwd: here()?, launcher, set, job: None }, places)?, said))
 }
 
 /// Goes on with a run; its folder.
-pub(super) fn resume(run: &Path, places: &Places) -> Result<PathBuf> {
+pub(super) fn resume(run: &Path, places: &Places) -> Result<(PathBuf, Option<String>)> {
     let launch = launch_of(run).ok_or_else(|| Error::Usage(format!("{}: no launch.json", run.display())))?;
     let _ = fs::remove_file(run.join(status::STATUS));
     begin(launch, places)?;
-    Ok(run.to_path_buf())
+    Ok((run.to_path_buf(), None))
 }
 
 fn begin(launch: Launch, places: &Places) -> Result<PathBuf> {
@@ -70,7 +70,11 @@ pub(super) fn ask(run: &Path, what: Asked, places: &Places) -> Result<String> {
 // -- what a form would take
 
 /// A dry run.
-pub(super) struct Planning(Child);
+pub(super) struct Planning {
+    child: Child,
+    /// What is to be said of the rows.
+    said: Option<String>,
+}
 
 impl Planning {
     /// Begins to work out what a form would take.
@@ -81,18 +85,21 @@ impl Planning {
             // Each of its two runs takes about what one of them does.
             form.set(Field::Recipe, "cloud");
         }
-        let mut words = words(&form, &out, places)?;
+        let (mut words, said) = words(&form, &out, places)?;
         words.push("--dry-run".into());
-        Ok(Self(Child::start(&words, &here()?)?))
+        Ok(Self { child: Child::start(&words, &here()?)?, said })
     }
 
     /// What it takes, once that is known.
     pub fn poll(&mut self) -> Option<News> {
-        let left = self.0.ended()?;
+        let left = self.child.ended()?;
         let refused = left.out.lines().find_map(|line| line.strip_prefix("does not fit: "));
         Some(News::Planned(match (left.code, refused) {
             (_, Some(why)) => Err(format!("does not fit: {why}")),
-            (Some(0), None) => Ok(left.out.trim().to_owned()),
+            (Some(0), None) => {
+                let said = self.said.iter().map(|said| format!("{said}. "));
+                Ok(said.chain([left.out.trim().to_owned()]).collect())
+            }
             _ => Err(left.err),
         }))
     }

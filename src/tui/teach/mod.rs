@@ -262,11 +262,14 @@ impl Worker {
         }
     }
 
-    fn begun(&mut self, start: impl FnOnce(&Places) -> Result<PathBuf>) -> Result<()> {
-        let run = start(&self.places)?;
+    fn begun(&mut self, start: impl FnOnce(&Places) -> Result<(PathBuf, Option<String>)>) -> Result<()> {
+        let (run, said) = start(&self.places)?;
         // It is looked at before it is picked.
         let _ = self.look();
         let _ = self.tell(News::Started(run));
+        if let Some(said) = said {
+            self.note(said);
+        }
         Ok(())
     }
 

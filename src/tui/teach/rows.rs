@@ -10,21 +10,59 @@ use crate::data::{self, Dataset, Options, Source};
 use crate::session::Digest;
 use crate::{Error, Result, disk};
 
-/// The files of rows that a form names; those that have to be made are made.
-fn rows(form: &Form, places: &Places) -> Result<Vec<PathBuf>> {
+/// The files of rows that a form names, and what is to be said of them; those that have to be made are made.
+fn rows(form: &Form, places: &Places) -> Result<(Vec<PathBuf>, Option<String>)> {
     let folder = places.runs().join("rows");
     let cwd = here()?;
-    let mut files = Vec::new();
+    let (mut files, mut said) = (Vec::new(), None);
     for word in form.get(Field::Data).split_whitespace() {
         let file = match named_stories(word, places)? {
             Some(file) => file,
-            None if word == "labels" => labels(form, places, &folder)?,
-            None if word == CHOSEN => chosen(form, places, &folder)?,
+            None if word == "labels" => {
+                let file = labels(form, places, &folder)?;
+                let lines =
+                    critiqued(form, std::fs::read(&file).map_err(|e| Error::io(&file, e))?, &mut said)?;
+                disk::replace(&file, &lines)?;
+                file
+            }
+            None if word == CHOSEN => chosen(form, places, &folder, &mut said)?,
             None => cwd.join(word),
         };
         files.push(file);
     }
-    Ok(files)
+    Ok((files, said))
+}
+
+/// Of the session's labels as rows those whose answers both have a critique, where critiques are learned from; `said` tells how
+/// many have none: a model that learns from them learns to say nothing.
+fn critiqued(form: &Form, lines: Vec<u8>, said: &mut Option<String>) -> Result<Vec<u8>> {
+    if form.get(Field::Recipe) == "classic" {
+        return Ok(lines);
+    }
+    let (mut kept, mut all, mut left) = (Vec::new(), 0, 0);
+    for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let row: serde_json::Value =
+            serde_json::from_slice(line).map_err(|e| Error::Usage(format!("the session's labels: {e}")))?;
+        let none = |side: &str| row.get(side).and_then(|from| from.as_str()) == Some("none");
+        all += 1;
+        if none("chosen_feedback_from") || none("rejected_feedback_from") {
+            left += 1;
+        } else {
+            kept.extend_from_slice(line);
+        }
+    }
+    if left > 0 {
+        let have = if left == 1 { "has" } else { "have" };
+        let count = format!("{left} of {all} pairs {have} no critique yet");
+        if left == all {
+            return Err(Error::Usage(format!(
+                "{count}, and this recipe learns from critiques; they are being written: try again in a moment"
+            )));
+        }
+        let (are, they) = if left == 1 { ("is", "it is") } else { ("are", "they are") };
+        *said = Some(format!("{count} and {are} left out; {they} being written"));
+    }
+    Ok(kept)
 }
 
 /// The file of `stories:N`; `None` for another word.
@@ -37,14 +75,15 @@ fn named_stories(word: &str, places: &Places) -> Result<Option<PathBuf>> {
         .map(Some)
 }
 
-/// The words of `outloud train` for a form; the files it names are made.
-pub(super) fn words(form: &Form, out: &Path, places: &Places) -> Result<Vec<String>> {
-    let mut words = form.words(&rows(form, places)?, out);
+/// The words of `outloud train` for a form, and what is to be said of its rows; the files it names are made.
+pub(super) fn words(form: &Form, out: &Path, places: &Places) -> Result<(Vec<String>, Option<String>)> {
+    let (files, said) = rows(form, places)?;
+    let mut words = form.words(&files, out);
     if !places.map.is_empty() {
         words.extend(["--map".to_owned(), places.map.clone()]);
     }
     let named = |word: String| Ok(named_stories(&word, places)?.map_or(word, |file| text(&file)));
-    words.into_iter().map(named).collect()
+    Ok((words.into_iter().map(named).collect::<Result<_>>()?, said))
 }
 
 /// A file of stories, made unless it is there.
@@ -72,12 +111,14 @@ fn labels(form: &Form, places: &Places, folder: &Path) -> Result<PathBuf> {
 }
 
 /// What was chosen on the screen as rows; made once for the same choice among the same files.
-fn chosen(form: &Form, places: &Places, folder: &Path) -> Result<PathBuf> {
+fn chosen(form: &Form, places: &Places, folder: &Path, said: &mut Option<String>) -> Result<PathBuf> {
     let lines = match &form.picked {
         None => {
             return Err(Error::Usage("nothing is chosen: choose rows in Data (space), then ctrl-t".into()));
         }
-        Some(Picked::Pairs(pairs)) => labelled(&labels(form, places, folder)?, pairs)?,
+        Some(Picked::Pairs(pairs)) => {
+            critiqued(form, labelled(&labels(form, places, folder)?, pairs)?, said)?
+        }
         Some(Picked::Rows(rows)) => {
             let name = key(rows, &places.files);
             let file = folder.join(format!("chosen-{name}.jsonl"));
@@ -164,4 +205,35 @@ pub(super) fn here() -> Result<PathBuf> {
 
 pub(super) fn text(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_without_both_critiques_are_left_out_and_counted() {
+        let row = |chosen: &str, rejected: &str| {
+            format!("{{\"chosen_feedback_from\":\"{chosen}\",\"rejected_feedback_from\":\"{rejected}\"}}\n")
+        };
+        let mut form = Form::new("demo", "labels", "a");
+        let kept = |form: &Form, lines: &str| {
+            let mut said = None;
+            critiqued(form, lines.as_bytes().to_vec(), &mut said)
+                .map(|kept| (String::from_utf8(kept).unwrap(), said))
+        };
+        let good = row("model", "corrected");
+        let lines = format!("{good}{}{}", row("none", "model"), row("model", "none"));
+        let (rows, said) = kept(&form, &lines).unwrap();
+        assert_eq!(rows, good);
+        assert_eq!(
+            said.as_deref(),
+            Some("2 of 3 pairs have no critique yet and are left out; they are being written")
+        );
+        assert_eq!(kept(&form, &good).unwrap(), (good.clone(), None));
+        let refused = kept(&form, &row("none", "none")).unwrap_err().to_string();
+        assert!(refused.contains("1 of 1 pairs has no critique yet"), "{refused}");
+        form.set(Field::Recipe, "classic");
+        assert_eq!(kept(&form, &lines).unwrap(), (lines.clone(), None));
+    }
 }

@@ -1,10 +1,12 @@
-//! Scores ahead of the annotator: greedy critiques of the pairs that come next, sampled ones where their spread is asked for.
+//! Scores ahead of the annotator: greedy critiques of the pairs that come next, sampled ones where their spread is asked for,
+//! then of pairs that were labelled before their critiques came: labels teach with them.
 //! Labelling never waits for them.
 
 use crate::app::update::jobs;
 use crate::app::{Effect, Found, How, Job, ModelState, Screen, Side, State, Take, TakeId};
 use crate::engine::{CritiqueOptions, Request, Sampling};
 use crate::label::order::{Order, Useful, tone};
+use crate::session::Progress;
 
 /// Requests under way at once: the engine batches them.
 const AT_ONCE: usize = 4;
@@ -15,7 +17,12 @@ const WINDOW: usize = 12;
 pub(in crate::app::update) fn ahead(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     let there = matches!(state.model, ModelState::Ready(_)) && state.desk.read;
-    if state.screen != Screen::Label || !there || state.desk.ahead_done {
+    let here = match state.screen {
+        Screen::Label => true,
+        Screen::Teach => state.desk.labelling,
+        _ => false,
+    };
+    if !here || !there || state.desk.ahead_done {
         return effects;
     }
     while state.running.values().filter(|job| matches!(job, Job::Ahead(..))).count() < AT_ONCE {
@@ -31,6 +38,31 @@ pub(in crate::app::update) fn ahead(state: &mut State) -> Vec<Effect> {
 
 /// The next answer that has no score.
 fn wanted(state: &State) -> Option<(usize, Side, bool)> {
+    let coming = if state.screen == Screen::Label { coming(state) } else { None };
+    coming.or_else(|| labelled(state))
+}
+
+/// Whether an answer has no greedy critique and none was asked for.
+fn lacks(state: &State, example: usize, side: Side) -> bool {
+    let desk = &state.desk;
+    !desk.found.contains_key(&(example, side)) && !desk.asked.contains(&(example, side, false))
+}
+
+/// Of the pairs that this annotator has labelled.
+fn labelled(state: &State) -> Option<(usize, Side, bool)> {
+    let desk = &state.desk;
+    let own = desk
+        .book
+        .labels()
+        .filter(|(_, by, standing)| *by == desk.by() && standing.value.state == Progress::Submitted);
+    own.filter_map(|(digest, ..)| desk.places.get(digest).copied()).find_map(|example| {
+        let sides = state.examples.get(example)?.sides();
+        sides.iter().find(|side| lacks(state, example, **side)).map(|side| (example, *side, false))
+    })
+}
+
+/// Of the pairs that come next.
+fn coming(state: &State) -> Option<(usize, Side, bool)> {
     let desk = &state.desk;
     let all = matches!(desk.setup.order, Order::Useful(_));
     let spread = desk.setup.order == Order::Useful(Useful::Spread);
@@ -38,8 +70,7 @@ fn wanted(state: &State) -> Option<(usize, Side, bool)> {
     let coming = desk.queue.iter().skip(desk.at).filter(|e| desk.is_open(**e) || Some(**e) == desk.example());
     for example in coming.take(window) {
         for side in state.examples.get(*example)?.sides() {
-            if !desk.found.contains_key(&(*example, *side)) && !desk.asked.contains(&(*example, *side, false))
-            {
+            if lacks(state, *example, *side) {
                 return Some((*example, *side, false));
             }
             if spread && !desk.asked.contains(&(*example, *side, true)) {

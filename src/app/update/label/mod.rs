@@ -282,7 +282,7 @@ pub(super) fn write(state: &mut State, event: Event, objects: Vec<crate::session
     let Some(pen) = &mut state.desk.pen else { return Vec::new() };
     let (draft, by) = (pen.write_with(event, objects), pen.by().to_owned());
     state.desk.book.expect(&draft, &by);
-    state.desk.stale = true;
+    (state.desk.stale, state.desk.ahead_done) = (true, false);
     vec![Effect::Write(Box::new(draft))]
 }
 

@@ -522,8 +522,7 @@ fn calibration_is_shown_on_inspect_once_labels_exist() {
     desk.stage.play();
     let pair = pairs(&desk)[0];
     desk.press("g i");
-    let plain = desk.text();
-    assert!(!plain.contains("calibrated"), "{plain}");
+    assert!(!desk.text().contains("calibrated"));
     desk.press("g l");
     while desk.at() != pair {
         desk.press("J");
@@ -534,8 +533,7 @@ fn calibration_is_shown_on_inspect_once_labels_exist() {
     while desk.stage.state.selected != desk.stage.state.desk.queue[pair] {
         desk.press("J");
     }
-    let text = desk.text();
-    assert!(text.contains("calibrated"), "{text}");
+    assert!(desk.text().contains("calibrated"));
     desk.press("g l a");
     assert!(desk.text().contains("Few labels"), "{}", desk.text());
 }

@@ -252,6 +252,12 @@ fn before_and_after_counts_what_changed() {
     close(found.length.longer_is_right.value, 0.5, 1e-12);
     assert_eq!(found.length.new_prefers_longer.n, 4);
     assert!(found.table().contains("fixed, broken, unchanged        2, 1, 2"), "{}", found.table());
+    // Pairs that are told apart alike: their margins hardly differ, and still are some sd of the rewards.
+    let even = write("even", &[(2.7, -2.7), (2.7, -2.7), (2.7, -2.7), (2.71, -2.7), (2.7, -2.71)]);
+    let alike = compare("set", &lengths, &even, &even).unwrap();
+    assert!(alike.rows.iter().all(|r| (r.new.scaled - 2.0).abs() < 0.01), "{:?}", alike.rows);
+    let flat = compare("set", &lengths, &old, &write("flat", &[(1.0, 1.0); 5])).unwrap();
+    assert!(flat.rows.iter().all(|r| r.new.scaled == 0.0));
     let none = dir.path().join("none");
     std::fs::write(&none, "{\"id\":0,\"error\":\"x\"}").unwrap();
     assert!(compare("set", &lengths, &old, &none).unwrap_err().to_string().contains("no pair"));

@@ -52,7 +52,7 @@ pub struct Verdict {
     pub rejected: f64,
     /// Their difference.
     pub margin: f64,
-    /// The margin over the standard deviation of this model's margins.
+    /// The margin over the standard deviation of this model's rewards of all these answers; 0 where they are all the same.
     pub scaled: f64,
     /// Place among this model's margins: 0 the smallest, 1 the largest.
     pub rank: f64,
@@ -210,9 +210,11 @@ fn read(path: &Path) -> Result<(Results, Option<String>)> {
 
 fn verdicts(judged: Vec<(Judged, Judged)>) -> Vec<Verdict> {
     let margins: Vec<f64> = judged.iter().map(|(c, r)| c.reward - r.reward).collect();
-    let n = margins.len().max(1) as f64;
-    let mean = margins.iter().sum::<f64>() / n;
-    let spread = (margins.iter().map(|m| (m - mean) * (m - mean)).sum::<f64>() / n).sqrt();
+    // Not of the margins: those of a model that tells all pairs apart alike hardly differ.
+    let rewards: Vec<f64> = judged.iter().flat_map(|(c, r)| [c.reward, r.reward]).collect();
+    let n = rewards.len().max(1) as f64;
+    let mean = rewards.iter().sum::<f64>() / n;
+    let spread = (rewards.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / n).sqrt();
     let mut sorted = margins.clone();
     sorted.sort_unstable_by(f64::total_cmp);
     let last = (sorted.len().max(2) - 1) as f64;
@@ -279,7 +281,7 @@ impl Comparison {
             ("accuracy before", percent(&self.old_accuracy)),
             ("accuracy after", percent(&self.new_accuracy)),
             ("accuracy changes by", signed(&self.accuracy_change, 100.0, " points")),
-            ("margin changes by (own sd)", signed(&self.margin_change, 1.0, "")),
+            ("margin changes by (sd of rewards)", signed(&self.margin_change, 1.0, "")),
             ("McNemar, exact, two-sided", format!("p = {:.4}", self.mcnemar_p)),
             ("the longer answer is right", percent(&l.longer_is_right)),
             ("prefers the longer: before", percent(&l.old_prefers_longer)),

@@ -140,7 +140,7 @@ fn said(judged: &Judged, theme: &Theme, width: u16) -> Flow {
     };
     let text = [
         format!(
-            "accuracy {} points · margin {} of each model's own sd",
+            "accuracy {} points · margin {} sd of each model's own rewards",
             signed(&c.accuracy_change, 100.0),
             signed(&c.margin_change, 1.0)
         ),

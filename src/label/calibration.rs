@@ -4,6 +4,10 @@
 /// A margin (reward of the first answer minus that of the other) and how often the first one was held better: 1, 0, or 0.5.
 pub type Outcome = (f64, f64);
 
+/// Labels below which T says more of them than of the model.
+const ENOUGH: usize = 20;
+/// A log loss (nats) left only by labels that the margins tell apart without a fault.
+const NOTHING: f64 = 1e-3;
 /// Largest inverse temperature looked at.
 const SHARPEST: f64 = 1e3;
 
@@ -52,6 +56,17 @@ impl Calibration {
             ece: (ece(&before, 10), ece(&after, 10)),
             curve: curve(&before, 10),
         })
+    }
+
+    /// Whether a single margin's probability can be told: enough labels, and not all of them told apart without a fault, by
+    /// which T comes to nothing.
+    pub fn tells(&self) -> bool {
+        self.wanting().is_none() && self.log_loss.1 > NOTHING
+    }
+
+    /// How many labels it takes, if there are fewer.
+    pub fn wanting(&self) -> Option<usize> {
+        (self.n < ENOUGH).then_some(ENOUGH)
     }
 
     /// The calibrated probability that the first answer is better.

@@ -82,8 +82,15 @@ pub fn draw_margin(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer
     let (text, meaning) = match (state.margin(state.selected), chosen.zip(rejected)) {
         (Some((margin, probability)), _) => {
             let found = state.desk.calibration.as_ref();
-            let calibrated = found.map(|found| found.probability(f64::from(margin)));
-            let calibrated = calibrated.map(|p| format!("    calibrated {p:.3}")).unwrap_or_default();
+            let calibrated = match found.map(|found| (found, found.wanting())) {
+                Some((found, Some(enough))) => {
+                    format!("    calibrated: {} of {enough} labels", found.n)
+                }
+                Some((found, None)) if found.tells() => {
+                    format!("    calibrated {:.3}", found.probability(f64::from(margin)))
+                }
+                _ => String::new(),
+            };
             (
                 format!("{margin:+.4}    σ(margin) = P(chosen is better) {probability:.3}{calibrated}"),
                 if margin < 0.0 { Meaning::Warning } else { Meaning::Title },
@@ -126,11 +133,10 @@ fn readings(state: &State, take: Option<&Take>) -> Vec<(&'static str, String)> {
     if let Some((margin, probability)) = state.margin(state.selected).filter(|_| pair) {
         lines.push(("margin", format!("{margin:+.2}")));
         lines.push(("P(chosen)", format!("{probability:.3}")));
-        if let Some(found) = &state.desk.calibration {
+        if let Some(found) = state.desk.calibration.as_ref().filter(|found| found.tells()) {
             let (p, t, n) = (found.probability(f64::from(margin)), found.temperature, found.n);
-            let labels = if n == 1 { "label" } else { "labels" };
             let t = if t.is_finite() { format!("T {t:.2}") } else { "T ∞".into() };
-            lines.push(("calibrated", format!("{p:.3} ({t}, {n} {labels})")));
+            lines.push(("calibrated", format!("{p:.3} ({t}, {n} labels)")));
         }
     }
     lines.extend(of_take(state, Some(take)));

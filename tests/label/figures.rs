@@ -105,6 +105,12 @@ fn the_temperature_of_labels_drawn_at_a_temperature_is_found() {
     assert!(found.log_loss.1 < found.log_loss.0 && found.ece.1 < found.ece.0);
     assert!(found.ece.1 < 1e-9, "{:?}", found.ece);
     assert!((found.probability(2.5) - sigma(1.0)).abs() < 1e-6);
+    assert!(found.tells() && found.wanting().is_none());
+    // Few labels, and labels that margins tell apart without a fault, say nothing of a single margin.
+    let few = Calibration::of(&outcomes[..19]).unwrap();
+    assert!(!few.tells() && few.wanting() == Some(20));
+    let apart: Vec<(f64, f64)> = (1..=30).map(|i| (f64::from(i), 1.0)).collect();
+    assert!(!Calibration::of(&apart).unwrap().tells());
     // No temperature near it does better.
     let loss = |t: f64| {
         outcomes

@@ -533,7 +533,7 @@ fn calibration_is_shown_on_inspect_once_labels_exist() {
     while desk.stage.state.selected != desk.stage.state.desk.queue[pair] {
         desk.press("J");
     }
-    assert!(desk.text().contains("calibrated"));
+    assert!(desk.text().contains("calibrated: 1 of 20 labels"));
     desk.press("g l a");
     assert!(desk.text().contains("Few labels"), "{}", desk.text());
 }

@@ -21,6 +21,11 @@ pub trait Split {
     }
 }
 
+/// Whether an archive ended as it should, and so did its last record, before bytes that are none: as flate2 and zstd say it.
+fn follows_an_archive(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput || error.to_string().contains("Unknown frame descriptor")
+}
+
 /// A record and where it stands.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -181,7 +186,15 @@ impl Feed {
             if seen > limit {
                 return self.too_long(split, offset, line).map(Some);
             }
-            if !self.more()? {
+            let more = match self.more() {
+                // It is told after the record.
+                Err(error) if follows_an_archive(&error) => {
+                    self.failed = Some(error);
+                    false
+                }
+                other => other?,
+            };
+            if !more {
                 if split.may_end() {
                     break End::Whole;
                 }

@@ -256,7 +256,14 @@ fn small_packed_files_give_the_rows_before_the_damage() {
     let table = zstd::encode_all(table.as_bytes(), 1).unwrap();
     let more = of("x.csv.zst", [table.as_slice(), b"garbage"].concat());
     assert_eq!((more.len(), more.files()[0].format.map(|f| f.name())), (50, Some("csv")));
-    for data in [cut, padded, more] {
+    // The last row needs no end of line.
+    let last = zstd::encode_all(answers(5).trim_end().as_bytes(), 1).unwrap();
+    let last = of("y.jsonl.zst", [last.as_slice(), b"garbage"].concat());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(answers(5).trim_end().as_bytes()).unwrap();
+    let zeros = of("y.jsonl.gz", [packed.finish().unwrap(), vec![0; 512]].concat());
+    assert_eq!((last.len(), zeros.len(), zeros.bad().len()), (5, 5, 0));
+    for data in [cut, padded, more, last, zeros] {
         let error = data.files()[0].error.as_ref().unwrap();
         assert!(error.contains(&format!("after row {}", data.len())) && error.contains("cut off"), "{error}");
     }

@@ -99,7 +99,7 @@ pub fn restore() {
         }
         // End of a frame that was cut, plain colours, then back to the shell's screen.
         if SCREEN.swap(false, Ordering::SeqCst) {
-            let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
+            let _ = out.write_all(b"\x1b[?2026l\x1b[0m\x1b[H\x1b[2J");
             let _ = queue!(out, DisableMouseCapture, LeaveAlternateScreen, Show);
         }
         if !is_dumb() {
